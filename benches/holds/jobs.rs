@@ -27,6 +27,12 @@ const fn job(holder: &'static str, case: &'static str, ask: &'static str, done: 
 /// All background jobs. They run after all calls; jobs that take the data away are last.
 pub(crate) const JOBS: &[Job] = &[
     job("tables", "? TABLE.DROP fresh ; TABLE.CREATE fresh PK pk", "PING", Done::Has("PONG")),
+    job(
+        "libraries",
+        "FUNCTION LOAD REPLACE \"#!lua name=l\\nredis.register_function('one', function() return 1 end)\"",
+        "PING",
+        Done::Has("PONG"),
+    ),
     job("walk", "KEYS nothing*", "PING", Done::Has("PONG")),
     job("checkpoint", "? SAVE", "PING", Done::Has("PONG")),
     job(

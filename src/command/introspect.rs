@@ -247,8 +247,12 @@ fn notes_of(command: &Command) -> Option<&'static str> {
         "pfcount" => {
             Some("RW because it may change the internal representation of the key, and propagate to replicas")
         }
-        "eval" => Some("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE"),
-        "eval_ro" => Some("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS"),
+        "eval" | "fcall" => {
+            Some("We cannot tell how the keys will be used so we assume the worst, RW and UPDATE")
+        }
+        "eval_ro" | "fcall_ro" => {
+            Some("We cannot tell how the keys will be used so we assume the worst, RO and ACCESS")
+        }
         _ => None,
     }
 }

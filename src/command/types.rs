@@ -3,10 +3,10 @@
 
 use super::fail::{self, Fail};
 use crate::config::Settings;
-use crate::engine::{Classes, NotNow, Tables, Tx};
+use crate::engine::{Classes, NotNow, Over, Tables, Tx};
 use crate::node::{self, Wait};
 use crate::resp::Reply;
-use crate::store::ValueRef;
+use crate::store::{Holder, ValueRef};
 use ahash::AHashMap;
 use std::any::Any;
 
@@ -241,6 +241,22 @@ impl Cx<'_, '_> {
     pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
         self.client.hold_up(reason, self.tx.engine());
         Fail::not_now(reason)
+    }
+
+    /// Runs a change in a transaction of its own that holds every shard, for a command that locks its shards itself.
+    ///
+    /// # Errors
+    /// Those of `run`, and why no changes may be made now.
+    pub fn alone<T>(
+        &mut self,
+        holder: Holder,
+        run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>,
+    ) -> Result<T, Fail> {
+        let engine = self.tx.engine();
+        let outcome = engine.transact_over(holder, Over::Everything, self.tx.db, &mut Vec::new(), run);
+        let outcome = outcome.map_err(|reason| self.hold_up(&reason))?;
+        self.tx.acknowledge();
+        outcome
     }
 
     /// Makes the client wait; the command runs again when one of the keys changes. The handler must not have written a

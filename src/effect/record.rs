@@ -18,10 +18,11 @@
 //!  10 Delete      count list             11 Expire                     at:u64le count list
 //! of items (`item.rs`), behind table and partition:
 //!  12 Put         sort item              13 Delete                     sort
-//! of databases, tables and the log (`structural.rs`):
+//! of databases, tables, libraries and the log (`structural.rs`):
 //!  14 FlushDb     db space               15 SwapDb       a b
 //!  16 TablePut    table created:u64le name schema
 //!  17 TableDrop   table                  18 Gap
+//!  70 LibraryPut  name code              71 LibraryDrop  name
 //! of streams (`stream.rs`), behind db and key:
 //!  19 Add         id count list          20 Node         id body
 //!  21 Marks       id id added:u64le      22 Delete       ids
@@ -135,7 +136,7 @@ impl<'a> EffectDecoder<'a> {
                 let (table, partition) = from.head()?;
                 item::decode(opcode, from)?.on(table, partition)
             }
-            14..=18 => structural::decode(opcode, from)?.into(),
+            14..=18 | 70..=71 => structural::decode(opcode, from)?.into(),
             19..=23 | 25..=30 => {
                 let (db, key) = from.head()?;
                 stream::decode(opcode, from)?.on(db, key)

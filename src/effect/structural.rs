@@ -1,9 +1,9 @@
-//! What can happen to whole databases and tables, and to the log itself, and its bytes.
+//! What can happen to whole databases, tables and libraries of functions, and to the log itself, and its bytes.
 
 use super::codec::{EffectError, Reader};
 use crate::value::packed::{put_part, put_varint_to};
 
-/// What happens to whole databases or tables, or to the log: an effect on every shard.
+/// What happens to whole databases, tables or libraries of functions, or to the log: an effect on every shard.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Structural<'a> {
     /// The database becomes empty and gets a new space.
@@ -36,6 +36,18 @@ pub enum Structural<'a> {
         /// The table's id.
         table: u32,
     },
+    /// A library of functions is created, or its text is replaced.
+    LibraryPut {
+        /// The library's name.
+        name: &'a [u8],
+        /// The library's whole text.
+        code: &'a [u8],
+    },
+    /// A library of functions is removed.
+    LibraryDrop {
+        /// The library's name.
+        name: &'a [u8],
+    },
     /// Changes before this record may be missing from the log, because the log was off. Replay does not cross it.
     Gap,
 }
@@ -52,6 +64,15 @@ impl Structural<'_> {
                 put_part(out, schema);
             }
             Self::TableDrop { table } => put_numbers(out, 17, &[table]),
+            Self::LibraryPut { name, code } => {
+                put_numbers(out, 70, &[]);
+                put_part(out, name);
+                put_part(out, code);
+            }
+            Self::LibraryDrop { name } => {
+                put_numbers(out, 71, &[]);
+                put_part(out, name);
+            }
             Self::Gap => put_numbers(out, 18, &[]),
         }
     }
@@ -72,6 +93,8 @@ pub(super) fn decode<'a>(opcode: u8, from: &mut Reader<'a>) -> Result<Structural
         }
         17 => Structural::TableDrop { table: from.small()? },
         18 => Structural::Gap,
+        70 => Structural::LibraryPut { name: from.part()?, code: from.part()? },
+        71 => Structural::LibraryDrop { name: from.part()? },
         other => return Err(EffectError::Opcode(other)),
     })
 }

@@ -39,6 +39,8 @@ fn samples<'a>(key: &'a [u8], value: &'a [u8], slices: &'a [&'a [u8]], n: u32, a
         Structural::SwapDb { a: n, b: 3 }.into(),
         Structural::TablePut { table: n, created: at, name: key, schema: value }.into(),
         Structural::Gap.into(),
+        Structural::LibraryPut { name: key, code: value }.into(),
+        Structural::LibraryDrop { name: key }.into(),
         Structural::TableDrop { table: n }.into(),
     ]
 }
@@ -146,6 +148,8 @@ const BYTES: &[&str] = &[
     "0fac0203",
     "10ac020807060504030201036b65790576616c7565",
     "12",
+    "46036b65790576616c7565",
+    "47036b6579",
     "11ac02",
     "1303036b65790102030405060708000000000000000704080161026263000178",
     "1403036b657901020304050607080000000000000007046e616d65",

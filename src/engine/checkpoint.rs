@@ -2,7 +2,8 @@
 //! lock, while the other shards take writes. There is no fork and no second copy of the data.
 //!
 //! ```text
-//! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the tables' effects
+//! prologue  version u8 (3), log2 of the number of shards u8, next space u32le, then a record with the effects that
+//!           make tables and libraries
 //! chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order
 //! ```
 
@@ -239,6 +240,7 @@ impl Engine {
         prologue.extend_from_slice(&self.store.next_space().to_le_bytes());
         prologue.push(effect::VERSION);
         self.tables.encode(&mut prologue);
+        self.libraries.encode(&mut prologue);
         drop(all);
         Ok(Beginning { start_lsn, prologue, switches, imaging })
     }

@@ -168,9 +168,10 @@ impl Tx<'_> {
 }
 
 impl Engine {
-    /// Applies the creation, change or removal of a table and of its indexes' spaces. The caller holds all shards
-    /// exclusively, or is recovery.
-    pub(super) fn change_tables(&self, change: &Structural<'_>) -> Result<(), EffectError> {
+    /// Applies the creation, change or removal of a table with its indexes' spaces, or of a library of functions. The
+    /// caller holds all shards exclusively, or is recovery.
+    pub(super) fn change_definitions(&self, change: &Structural<'_>) -> Result<(), EffectError> {
+        self.libraries.apply(change);
         let gone = self.tables.apply(change)?;
         gone.into_iter().for_each(|space| self.store.give_up_partitions(space));
         if let Structural::TablePut { table, .. } = *change {

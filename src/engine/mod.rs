@@ -20,6 +20,7 @@ mod image;
 mod indexes;
 mod items;
 mod journal;
+mod libraries;
 mod lift;
 mod only;
 mod open_log;
@@ -50,6 +51,7 @@ pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{AtCommit, Classes, KeyEvent, KeyEvents, Listener, Listeners};
 pub use items::Growth;
 pub use journal::{JournalStats, NotNow, Settling};
+pub use libraries::Libraries;
 pub use lift::{LiftError, item_of_hash};
 pub use open_log::SettledWaker;
 pub use recover::RecoveryReport;
@@ -144,6 +146,8 @@ pub struct Engine {
     pub clock: Clock,
     /// The tables of items.
     pub tables: Tables,
+    /// The libraries of functions.
+    pub libraries: Libraries,
     /// The listeners to events.
     pub listeners: Listeners,
     /// Counts of expiry and eviction.
@@ -233,6 +237,7 @@ impl Engine {
         let engine = Self {
             store: Store::new(settings.shards as usize, settings.databases as usize),
             tables: Tables::default(),
+            libraries: Libraries::default(),
             listeners: Listeners::default(),
             statistics: Arc::default(),
             unsaved: Unsaved::default(),

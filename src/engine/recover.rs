@@ -222,6 +222,7 @@ impl Engine {
     pub(super) fn forget_all(&self) {
         self.store.clear();
         self.tables.clear();
+        self.libraries.clear();
     }
 
     /// Reads the data up to an LSN into an empty memory. A checkpoint that shows later records is passed over (another
@@ -283,7 +284,7 @@ impl Engine {
         let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
         for effect in EffectDecoder::new(tables).map_err(of)? {
             if let Effect::Structural(change) = effect.map_err(of)? {
-                self.change_tables(&change).map_err(of)?;
+                self.change_definitions(&change).map_err(of)?;
             }
         }
         let lsns = parking_lot::Mutex::new(vec![info.start_lsn; 1 << (*bits).min(16)]);
@@ -426,7 +427,7 @@ impl Engine {
         images: &Images,
     ) -> Result<(), EngineError> {
         let of = |error| EngineError::Effect { place: format!("log record {lsn}"), error };
-        self.change_tables(change).map_err(of)?;
+        self.change_definitions(change).map_err(of)?;
         let mut all = self.store.lock_all(Mode::Write, self.clock.now_ms());
         if lsn <= images.last {
             // Some shards' images show this change already; it is carried out entry by entry in the others.

@@ -278,7 +278,11 @@ impl Tables {
                 }
                 None => Vec::new(),
             },
-            Structural::FlushDb { .. } | Structural::SwapDb { .. } | Structural::Gap => return Ok(Vec::new()),
+            Structural::FlushDb { .. }
+            | Structural::SwapDb { .. }
+            | Structural::LibraryPut { .. }
+            | Structural::LibraryDrop { .. }
+            | Structural::Gap => return Ok(Vec::new()),
         };
         let schemas = || inner.by_id.values().map(|table| &table.schema);
         let globals = schemas().flat_map(|schema| &schema.indexes).filter(|index| !index.local).count();

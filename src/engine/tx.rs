@@ -327,12 +327,14 @@ impl<'a> Tx<'a> {
             Structural::SwapDb { .. }
             | Structural::TablePut { .. }
             | Structural::TableDrop { .. }
+            | Structural::LibraryPut { .. }
+            | Structural::LibraryDrop { .. }
             | Structural::Gap => 1,
         };
         self.locked.apply_structural(change);
         self.carried_out();
         // This cannot fail: the schema was just encoded.
-        let _ = self.engine.change_tables(change);
+        let _ = self.engine.change_definitions(change);
     }
 
     /// The changes counted so far, for [`Tx::count_changes`].

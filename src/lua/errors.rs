@@ -113,10 +113,24 @@ fn without_prelude(text: &[u8]) -> Option<&[u8]> {
     rest.get(digits..)?.strip_prefix(b": ")
 }
 
+/// So many levels are looked at.
+const DEEPEST: usize = 8;
+
+/// The place of the script's last function on the stack, by the whole name of its chunk, which is its text if it has no
+/// other name.
+pub(super) fn script_source(lua: &Lua) -> Option<(String, usize)> {
+    (1..DEEPEST).find_map(|level| {
+        let found = lua.inspect_stack(level, |frame| {
+            let source = frame.source();
+            let is_prelude = source.short_src.as_deref() == Some("prelude");
+            source.source.filter(|_| !is_prelude).map(|name| name.into_owned()).zip(frame.current_line())
+        });
+        found.flatten()
+    })
+}
+
 /// The place of the script's last function on the stack.
 pub(super) fn script_place(lua: &Lua) -> Option<(String, usize)> {
-    /// So many levels are looked at.
-    const DEEPEST: usize = 8;
     (1..DEEPEST).find_map(|level| place(lua, level).filter(|(name, _)| name != "prelude"))
 }
 

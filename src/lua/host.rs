@@ -27,6 +27,18 @@ pub enum LogLevel {
     Warning,
 }
 
+impl LogLevel {
+    /// Writes a line of a script into the server's log.
+    pub fn write(self, text: &[u8]) {
+        let text = String::from_utf8_lossy(text);
+        match self {
+            Self::Debug => tracing::debug!("{text}"),
+            Self::Verbose | Self::Notice => tracing::info!("{text}"),
+            Self::Warning => tracing::warn!("{text}"),
+        }
+    }
+}
+
 /// What a script reaches outside of Lua.
 pub trait Host {
     /// Runs a command, and writes its reply or its error into `out`.

@@ -240,15 +240,45 @@ getmetatable('').__index = globals.string
 string_methods = protect({ __index = globals.string })
 getmetatable('').__metatable = false
 
--- `globals` itself is what the environment of scripts finds names in; KEYS and ARGV are put there for each run.
+-- `globals` itself is what the environment of scripts finds names in; KEYS and ARGV are put there for each run. What
+-- functions of libraries find is the same without these two, and without what only scripts have in `redis`.
 
-setmetatable(globals, {
+local unknown = {
   __index = function(_, name)
     error("Script attempted to access nonexistent global variable '" .. tostring(name) .. "'", 2)
   end,
-})
+}
+
+local functions, redis = {}, {}
+for name, value in pairs(globals) do
+  functions[name] = value
+end
+for name, value in pairs(modules.redis) do
+  redis[name] = value
+end
+redis.breakpoint, redis.debug, redis.replicate_commands = nil, nil, nil
+functions.redis = protect(redis)
+functions.server = functions.redis
+
+setmetatable(globals, unknown)
 local environment = protect(globals)
 globals._G = environment
+
+-- While a library is loaded, it finds only what registers functions.
+local registers = copied(modules.redis, 'log LOG_DEBUG LOG_VERBOSE LOG_NOTICE LOG_WARNING REDIS_VERSION REDIS_VERSION_NUM')
+registers.register_function = native.register
+registers = protect(setmetatable(registers, unknown))
+local loading = setmetatable({ redis = registers, server = registers }, unknown)
+
+setmetatable(functions, unknown)
+local of_library = { __index = functions, __newindex = refuse, __metatable = false }
+local library = setmetatable({}, of_library)
+behind[library] = functions
+functions._G = library
+
+local function set_loading(on)
+  of_library.__index = on and loading or functions
+end
 
 -- What a reply is made of: the kind of a table, and what it has.
 local function kind(table)
@@ -289,4 +319,11 @@ local function run(script)
   return xpcall(script, failed)
 end
 
-return environment, globals, run, kind
+-- Calls a function of a library in the same way.
+local function call(f, keys, args)
+  return xpcall(function()
+    return f(keys, args)
+  end, failed)
+end
+
+return environment, globals, run, kind, library, set_loading, call

@@ -1,7 +1,7 @@
 //! What scripts see: made by a prelude in Lua of Lua's own libraries and of functions in Rust.
 
 use super::errors::{self, failure};
-use super::{api, cjson, going, random};
+use super::{api, cjson, going, random, register};
 use crate::env::process;
 use mlua::{
     ChunkMode, Error, Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState,
@@ -17,11 +17,14 @@ pub(super) const LONGEST: usize = 64 << 20;
 thread_local! {
     /// The failure of the run, which its handler found out where it was raised.
     static FAILED: Cell<Option<errors::Failure>> = const { Cell::new(None) };
+    /// Whether what runs is of a library.
+    static IN_LIBRARY: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Begins a run: nothing has failed.
-pub(super) fn begin() {
+/// Begins a run: nothing has failed. `in_library`: what is compiled meanwhile has the globals of libraries.
+pub(super) fn begin(in_library: bool) {
     going::begin();
+    IN_LIBRARY.set(in_library);
     FAILED.set(None);
     cjson::reset();
 }
@@ -42,6 +45,12 @@ pub(super) struct Sandbox {
     pub(super) run: Function,
     /// Tells what kind of reply a table is.
     pub(super) kind: Function,
+    /// What libraries of functions have as their globals.
+    pub(super) library: Table,
+    /// Says whether a library is being loaded: then it can register functions, and do nothing else.
+    pub(super) set_loading: Function,
+    /// Calls a function of a library under a handler.
+    pub(super) call: Function,
 }
 
 impl Sandbox {
@@ -50,16 +59,24 @@ impl Sandbox {
         random::seed(seed);
         let prelude = lua.load(PRELUDE).set_name("=prelude").set_mode(ChunkMode::Text);
         let modules = api::modules(&lua)?;
-        let (environment, globals, run, kind) = prelude.call((natives(&lua)?, modules))?;
+        let (environment, globals, run, kind, library, set_loading, call) =
+            prelude.call((natives(&lua)?, modules))?;
+        lua.set_named_registry_value(SCRIPTS, &environment)?;
+        lua.set_named_registry_value(LIBRARIES, &library)?;
         lua.set_global_hook(HookTriggers::new().every_nth_instruction(TICK), |_, _| {
             going::tick().map(|()| VmState::Continue)
         })?;
-        Ok(Self { lua, environment, globals, run, kind })
+        Ok(Self { lua, environment, globals, run, kind, library, set_loading, call })
     }
 
     /// Compiles text as a function whose globals are those of scripts.
-    pub(super) fn compile(&self, text: &[u8], name: &str) -> Result<Function> {
-        compile(&self.lua, text, name, &self.environment)
+    pub(super) fn compile(&self, text: &[u8]) -> Result<Function> {
+        compile(&self.lua, text, "@user_script", &self.environment)
+    }
+
+    /// Compiles text as a function whose globals are those of libraries.
+    pub(super) fn compile_library(&self, text: &[u8]) -> Result<Function> {
+        compile(&self.lua, text, "@user_function", &self.library)
     }
 }
 
@@ -101,6 +118,7 @@ fn natives(lua: &Lua) -> Result<Table> {
         })?,
     )?;
     add("load", lua.create_function(load)?)?;
+    add("register", lua.create_function(register::register)?)?;
     add("draw", lua.create_function(|_, ()| Ok(random::draw()))?)?;
     add("whole", lua.create_function(|_, number: f64| Ok(f64::from(number as i32)))?)?;
     add(
@@ -123,7 +141,7 @@ fn natives(lua: &Lua) -> Result<Table> {
 /// The failure of a run, with the place where it was raised: that of the last function of the script.
 fn note_failure(lua: &Lua, error: &Value) -> Option<errors::Failure> {
     let mut failure = failure(lua, error).ok()?;
-    failure.place = errors::script_place(lua).map(|(source, line)| format!("@{source}:{line}"));
+    failure.place = errors::script_source(lua).map(|(source, line)| format!("{source}:{line}"));
     Some(failure)
 }
 
@@ -132,7 +150,7 @@ fn load(
     lua: &Lua,
     (text, name): (mlua::String, Option<mlua::String>),
 ) -> Result<(Option<Function>, Option<String>)> {
-    let environment: Table = lua.named_registry_value(ENVIRONMENT)?;
+    let environment: Table = lua.named_registry_value(if IN_LIBRARY.get() { LIBRARIES } else { SCRIPTS })?;
     let name = name.map_or_else(|| text.to_string_lossy(), |name| name.to_string_lossy());
     match compile(lua, &text.as_bytes(), &name, &environment) {
         Ok(function) => Ok((Some(function), None)),
@@ -140,5 +158,6 @@ fn load(
     }
 }
 
-/// Under this name the registry has the environment of scripts.
-pub(super) const ENVIRONMENT: &str = "environment";
+/// Under these names the registry has the globals of scripts and those of libraries.
+const SCRIPTS: &str = "scripts";
+const LIBRARIES: &str = "libraries";

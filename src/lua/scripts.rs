@@ -22,6 +22,10 @@ pub fn sha_of(bytes: &[u8]) -> Sha {
     text
 }
 
+/// The flags that scripts and functions may have.
+pub const FLAG_NAMES: [&str; 5] =
+    ["no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"];
+
 /// What a script declares in its first line, `#!lua flags=...`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Flags {

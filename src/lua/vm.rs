@@ -2,14 +2,16 @@
 
 use super::errors::{Failure, plain};
 use super::host::{self, Host, with_host};
+use super::libraries::{Contents, LoadedLibraries, Registered};
 use super::reply;
-use super::sandbox::{self, ENVIRONMENT, Sandbox};
+use super::sandbox::{self, Sandbox};
 use super::scripts::{Script, Sha};
 use crate::env::Random;
 use crate::resp::{Proto, Reply};
 use ahash::AHashMap;
 use mlua::{Function, Result, Table, Value};
 use std::cell::RefCell;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
@@ -40,10 +42,20 @@ pub enum RunEnd {
     Abandoned,
 }
 
+/// What is run.
+#[derive(Clone, Copy)]
+pub enum Program<'b> {
+    /// A compiled script, which finds its arguments in `KEYS` and `ARGV`.
+    Script(&'b Function),
+    /// A function of a library, which is called with them.
+    Function(&'b Registered),
+}
+
 /// An interpreter.
 pub struct Vm {
     sandbox: Sandbox,
     compiled: AHashMap<Sha, (Arc<Script>, Function)>,
+    libraries: LoadedLibraries,
     /// What this interpreter has added to `IN_USE`.
     counted: usize,
     /// An interpreter with more memory than this after a run collects its garbage.
@@ -73,8 +85,9 @@ impl Vm {
     fn new() -> Result<Self> {
         let seed = Random::from_os().map_or(0, |mut random| random.next_u64() as i32);
         let sandbox = Sandbox::new(seed)?;
-        sandbox.lua.set_named_registry_value(ENVIRONMENT, &sandbox.environment)?;
-        let mut vm = Self { sandbox, compiled: AHashMap::new(), counted: 0, collect_above: GARBAGE };
+        let libraries = LoadedLibraries::new(&sandbox.lua)?;
+        let mut vm =
+            Self { sandbox, compiled: AHashMap::new(), libraries, counted: 0, collect_above: GARBAGE };
         vm.count_memory();
         Ok(vm)
     }
@@ -94,7 +107,7 @@ impl Vm {
             _ => {}
         }
         let text = script.body.get(script.code_at..).unwrap_or_default();
-        let function = self.sandbox.compile(text, "@user_script").map_err(|error| plain(&error))?;
+        let function = self.sandbox.compile(text).map_err(|error| plain(&error))?;
         if self.compiled.len() >= MOST_COMPILED {
             self.compiled.clear();
         }
@@ -102,20 +115,62 @@ impl Vm {
         Ok(function)
     }
 
-    /// Runs a compiled script, and writes its reply. `limit`: how many bytes the interpreter may have, 0 for any
+    /// Loads the libraries that there are now, unless that was done: `version` is theirs, and `codes` gives their
+    /// texts. Gives the errors of those that cannot be loaded. `limit`: see [`Vm::run`].
+    pub fn know_libraries(
+        &mut self,
+        host: &mut dyn Host,
+        version: (u64, u64),
+        codes: impl FnOnce() -> Vec<Arc<[u8]>>,
+        limit: usize,
+    ) -> Vec<Vec<u8>> {
+        if self.libraries.is_of(version) {
+            return Vec::new();
+        }
+        let errors = self.libraries.become_those(&self.sandbox, host, (version, codes()), limit);
+        self.count_memory();
+        errors
+    }
+
+    /// Loads a library, says what it is made of, and forgets it. `limit`: see [`Vm::run`].
+    ///
+    /// # Errors
+    /// The text of the error.
+    pub fn examine(
+        &mut self,
+        host: &mut dyn Host,
+        code: &[u8],
+        limit: usize,
+    ) -> std::result::Result<Contents, Vec<u8>> {
+        let contents = self.libraries.examine(&self.sandbox, host, code, limit);
+        self.count_memory();
+        contents
+    }
+
+    /// A function of the libraries that were loaded.
+    pub fn function(&self, name: &[u8]) -> Option<Rc<Registered>> {
+        self.libraries.get(name)
+    }
+
+    /// The libraries that were loaded, each with its text.
+    pub fn libraries(&self) -> impl Iterator<Item = (&Contents, &[u8])> {
+        self.libraries.iter()
+    }
+
+    /// Runs a script or a function, and writes its reply. `limit`: how many bytes the interpreter may have, 0 for any
     /// number.
     pub fn run(
         &mut self,
         host: &mut dyn Host,
-        script: &Function,
+        program: Program<'_>,
         (keys, args): (&[&[u8]], &[&[u8]]),
         limit: usize,
         out: &mut Reply,
     ) -> RunEnd {
-        sandbox::begin();
+        sandbox::begin(matches!(program, Program::Function(_)));
         host::choose(Proto::V2);
         let mark = out.len();
-        let ended = self.guarded(host, script, keys, args, limit, out);
+        let ended = self.guarded(host, program, (keys, args), limit, out);
         let (abandoned, failed) = sandbox::outcome();
         self.count_memory();
         match ended {
@@ -135,17 +190,26 @@ impl Vm {
     fn guarded(
         &mut self,
         host: &mut dyn Host,
-        script: &Function,
-        keys: &[&[u8]],
-        args: &[&[u8]],
+        program: Program<'_>,
+        (keys, args): (&[&[u8]], &[&[u8]]),
         limit: usize,
         out: &mut Reply,
     ) -> Result<RunEnd> {
-        let Sandbox { lua, globals, run, .. } = &self.sandbox;
-        globals.raw_set("KEYS", self.list(keys)?)?;
-        globals.raw_set("ARGV", self.list(args)?)?;
-        lua.set_memory_limit(limit)?;
-        let ran = with_host(host, || run.call::<(bool, Value)>(script));
+        let Sandbox { lua, globals, run, call, .. } = &self.sandbox;
+        let (keys, args) = (self.list(keys)?, self.list(args)?);
+        let ran = match program {
+            Program::Script(script) => {
+                globals.raw_set("KEYS", keys)?;
+                globals.raw_set("ARGV", args)?;
+                lua.set_memory_limit(limit)?;
+                with_host(host, || run.call::<(bool, Value)>(script))
+            }
+            Program::Function(function) => {
+                let callback = self.libraries.callback(function)?;
+                lua.set_memory_limit(limit)?;
+                with_host(host, || call.call::<(bool, Value)>((callback, keys, args)))
+            }
+        };
         lua.set_memory_limit(0)?;
         let (ok, value) = ran?;
         if ok {

@@ -7,7 +7,6 @@ use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
 use crate::log::Lsn;
-use crate::lua::LogLevel;
 use crate::node::{Queue, ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
 use crate::store::holds::{SHORT_NANOS, take_waited};
@@ -180,14 +179,7 @@ impl Worker {
         self.stats.hits.add(inside.lookups.0);
         self.stats.misses.add(inside.lookups.1);
         inside.errors.iter().for_each(|text| self.stats.error(text));
-        for (level, text) in &inside.log {
-            let text = String::from_utf8_lossy(text);
-            match level {
-                LogLevel::Debug => tracing::debug!("{text}"),
-                LogLevel::Verbose | LogLevel::Notice => tracing::info!("{text}"),
-                LogLevel::Warning => tracing::warn!("{text}"),
-            }
-        }
+        inside.log.iter().for_each(|(level, text)| level.write(text));
         let is_counted = inside.is_counted;
         inside.clear();
         client.inside.set(Some(inside));

@@ -26,6 +26,8 @@ pub enum Holder {
     Trimming,
     /// Changes of tables that hold every shard.
     Tables,
+    /// Changes of libraries of functions.
+    Libraries,
     /// Walks over the data that look at one shard at a time, such as KEYS, SCAN and Scan.
     Walk,
     /// A checkpoint, for one piece.
@@ -38,13 +40,14 @@ pub enum Holder {
 
 impl Holder {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Expiry,
         Self::Eviction,
         Self::Indexing,
         Self::Lifting,
         Self::Trimming,
         Self::Tables,
+        Self::Libraries,
         Self::Walk,
         Self::Checkpoint,
         Self::State,
@@ -60,6 +63,7 @@ impl Holder {
             Self::Lifting => "lifting",
             Self::Trimming => "trimming",
             Self::Tables => "tables",
+            Self::Libraries => "libraries",
             Self::Walk => "walk",
             Self::Checkpoint => "checkpoint",
             Self::State => "state",

@@ -10,6 +10,9 @@ pub enum ValueError {
     /// A `RESTORE` payload with a correct footer whose content is not a well-formed value.
     #[error("ERR Bad data format")]
     BadFormat,
+    /// A payload of functions with a correct footer in which something else stands.
+    #[error("ERR given type is not a function")]
+    NoFunction,
     /// A text that should be a number with fraction is not one.
     #[error("ERR value is not a valid float")]
     NotFloat,

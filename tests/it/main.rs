@@ -30,6 +30,7 @@ mod fairness;
 mod faults;
 mod fixture;
 mod floats;
+mod functions;
 mod harness;
 mod held;
 mod held_up;

@@ -110,12 +110,16 @@ fn scripts(report: &mut Report<'_>) {
     report.line("used_memory_lua_human", human(interpreters));
     report.line("used_memory_scripts_eval", bytes);
     report.line("number_of_cached_scripts", count);
-    report.constant("number_of_functions:0 number_of_libraries:0 used_memory_vm_functions:0");
+    let (functions, libraries, texts) =
+        crate::command::scripts::function_counts(report.server, report.settings);
+    report.line("number_of_functions", functions);
+    report.line("number_of_libraries", libraries);
+    report.constant("used_memory_vm_functions:0");
     report.line("used_memory_vm_total", interpreters);
     report.line("used_memory_vm_total_human", human(interpreters));
-    report.constant("used_memory_functions:0");
-    report.line("used_memory_scripts", bytes);
-    report.line("used_memory_scripts_human", human(bytes as u64));
+    report.line("used_memory_functions", texts);
+    report.line("used_memory_scripts", bytes + texts);
+    report.line("used_memory_scripts_human", human((bytes + texts) as u64));
 }
 
 fn fragmentation(report: &mut Report<'_>, figures: &Figures) {

@@ -5,7 +5,7 @@ use super::super::{Cx, Fail, Outcome, Server, fail};
 use super::host::{MOVE_NANOS, Rules, ScriptHost, Why};
 use super::words::{NO_SCRIPT, sha};
 use crate::engine::Again;
-use crate::lua::{Failure, RunEnd, Script, Vm, sha_of, with_vm};
+use crate::lua::{Failure, Program, RunEnd, Script, Vm, sha_of, with_vm};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -25,9 +25,11 @@ pub(super) fn evalsha_ro(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     run(cx, args, true, by_sha)
 }
 
-/// Splits what follows the number of keys into keys and other arguments.
-fn keys_and_args<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(&'a [&'b [u8]], &'a [&'b [u8]]), Fail> {
-    let count = parse_int(args[2])?;
+/// Splits what follows the number of keys, which is `count`, into keys and other arguments.
+pub(super) fn keys_and_args<'a, 'b>(
+    count: i64,
+    args: &'a [&'b [u8]],
+) -> Result<(&'a [&'b [u8]], &'a [&'b [u8]]), Fail> {
     let behind = &args[3..];
     match usize::try_from(count) {
         Err(_) => Err(Fail::new("ERR Number of keys can't be negative")),
@@ -65,7 +67,7 @@ fn not_compiled(why: &str) -> Fail {
     Fail::text(format!("ERR Error compiling script (new function): {why}"))
 }
 
-fn no_interpreter(why: &str) -> Fail {
+pub(super) fn no_interpreter(why: &str) -> Fail {
     Fail::text(format!("ERR there is no interpreter: {why}"))
 }
 
@@ -75,7 +77,7 @@ pub(super) fn compiled(server: &Server, body: &[u8], loaded: bool) -> Result<Arc
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], only_reads: bool, find: Find) -> Outcome {
-    let (keys, rest) = keys_and_args(args)?;
+    let (keys, rest) = keys_and_args(parse_int(args[2])?, args)?;
     with_vm(|vm| {
         let script = find(vm, cx.server, args[1])?;
         let function = vm.compile(&script).map_err(|why| not_compiled(&why))?;
@@ -90,7 +92,7 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], only_reads: bool, find: Find) -> Out
         let began = cx.server.engine.clock.monotonic_nanos();
         let name = || String::from_utf8_lossy(&script.sha).into_owned();
         let (mut host, out) = ScriptHost::of(cx, args, rules, began, &name);
-        let ended = vm.run(&mut host, &function, (keys, rest), limit, out);
+        let ended = vm.run(&mut host, Program::Script(&function), (keys, rest), limit, out);
         let why = host.end();
         if cx.client.has_own_thread {
             let took = cx.server.engine.clock.monotonic_nanos().saturating_sub(began);
@@ -102,27 +104,32 @@ fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], only_reads: bool, find: Find) -> Out
 }
 
 /// Has the command run again on a thread of its own. Nothing was changed, or it is undone.
-fn move_away(cx: &mut Cx<'_, '_>) {
+pub(super) fn move_away(cx: &mut Cx<'_, '_>) {
     cx.client.takes_long = true;
     cx.tx.run_again(Again::AsBefore);
 }
 
 /// Refuses a script that may write where nothing may be written.
-fn check(cx: &Cx<'_, '_>, rules: Rules) -> Outcome {
+pub(super) fn check(cx: &Cx<'_, '_>, rules: Rules) -> Outcome {
     if !rules.is_declared || rules.declared_no_writes {
         return Ok(());
     }
-    if rules.only_reads {
-        return Err(Fail::new("ERR Can not execute a script with write flag using *_ro command."));
-    }
     if cx.client.memory_is_short && !rules.allows_oom {
         return Err(fail::OUT_OF_MEMORY);
+    }
+    if rules.only_reads {
+        return Err(Fail::new("ERR Can not execute a script with write flag using *_ro command."));
     }
     Ok(())
 }
 
 /// What becomes of a script that has ended.
-fn conclude(cx: &mut Cx<'_, '_>, ended: RunEnd, why: Option<Why>, name: &dyn Fn() -> String) -> Outcome {
+pub(super) fn conclude(
+    cx: &mut Cx<'_, '_>,
+    ended: RunEnd,
+    why: Option<Why>,
+    name: &dyn Fn() -> String,
+) -> Outcome {
     let counted = |cx: &mut Cx<'_, '_>| {
         if let Some(inside) = cx.client.inside.get_mut() {
             inside.is_counted = true;

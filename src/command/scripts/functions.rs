@@ -1,7 +1,217 @@
-//! FUNCTION FLUSH while there are no functions: what clears a server between two tests asks for it beside FLUSHALL.
+//! FUNCTION: the libraries of functions. They are part of the data, and each thread loads them when it first calls one
+//! of their functions.
 
-use super::super::{Cx, Fail, Outcome};
+use super::super::{Cx, Fail, Outcome, Server, eq};
+use super::script::end_long;
 use super::words::is_mode;
+use crate::config::Settings;
+use crate::effect::Structural;
+use crate::engine::{EFFECT_BYTES, Tx};
+use crate::env::{Clock, Instant};
+use crate::lua::{Contents, FLAG_NAMES, Go, Host, LogLevel, Vm, metadata, with_vm};
+use crate::resp::Reply;
+use crate::store::Holder;
+use crate::text::glob_match;
+use crate::value::rdb::{dump_functions, read_functions};
+use ahash::AHashSet;
+use std::sync::Arc;
+
+/// A library may take so long to load, in milliseconds.
+const LOAD_MILLIS: u64 = 500;
+
+/// What a library reaches while it is loaded: the log, if it is loaded for the first time.
+struct Loading<'c> {
+    clock: &'c Clock,
+    until: Instant,
+    is_first: bool,
+}
+
+impl<'c> Loading<'c> {
+    fn new(server: &'c Server, is_first: bool) -> Self {
+        let clock = &server.engine.clock;
+        Self { clock, until: clock.instant().after_ms(LOAD_MILLIS), is_first }
+    }
+}
+
+impl Host for Loading<'_> {
+    fn call(&mut self, _args: &[&[u8]], out: &mut Reply) -> Go {
+        out.error("ERR a library that is loaded can call no commands");
+        Go::On
+    }
+
+    fn may_call(&mut self, _args: &[&[u8]]) -> Option<bool> {
+        None
+    }
+
+    fn log(&mut self, level: LogLevel, text: &[u8]) {
+        if self.is_first {
+            level.write(text);
+        }
+    }
+
+    fn tick(&mut self) -> Go {
+        if self.clock.instant() < self.until { Go::On } else { Go::Abandon }
+    }
+}
+
+/// Has the thread's interpreter load the libraries that there are.
+pub(super) fn know_all(vm: &mut Vm, server: &Server, settings: &Settings) {
+    let libraries = &server.engine.libraries;
+    let codes = || libraries.list().into_iter().map(|(_, code)| code).collect();
+    let limit = settings.lua_memory_limit as usize;
+    for error in vm.know_libraries(&mut Loading::new(server, false), libraries.version(), codes, limit) {
+        tracing::warn!("a library cannot be loaded: {}", String::from_utf8_lossy(&error));
+    }
+}
+
+fn interpreter<T>(body: impl FnOnce(&mut Vm) -> Result<T, Fail>) -> Result<T, Fail> {
+    with_vm(body).map_err(|why| super::eval::no_interpreter(&why))?
+}
+
+/// How many functions and how many libraries there are, and the bytes of the libraries' texts.
+pub(in crate::command) fn counts(server: &Server, settings: &Settings) -> (usize, usize, usize) {
+    let (libraries, bytes) = server.engine.libraries.figures();
+    if libraries == 0 {
+        return (0, 0, 0);
+    }
+    let functions = with_vm(|vm| {
+        know_all(vm, server, settings);
+        vm.libraries().map(|(contents, _)| contents.functions.len()).sum()
+    });
+    (functions.unwrap_or(0), libraries, bytes)
+}
+
+/// What becomes of libraries that are there already.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    Flush,
+    Append,
+    Replace,
+}
+
+/// A library to be stored.
+struct New {
+    contents: Contents,
+    code: Vec<u8>,
+}
+
+fn exists(name: &[u8]) -> Fail {
+    Fail::bytes([b"ERR Library ", name, b" already exists"].concat())
+}
+
+/// Runs a change that needs every shard: in the transaction that the command is part of, or in one of its own.
+fn under_all<T>(
+    cx: &mut Cx<'_, '_>,
+    mut change: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>,
+) -> Result<T, Fail> {
+    if cx.tx.locked().holds_all() { change(cx.tx) } else { cx.alone(Holder::Libraries, change) }
+}
+
+/// Stores libraries. No function may be in two of them.
+fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) -> Outcome {
+    let (server, settings) = (cx.server, cx.settings);
+    let bytes: usize = libraries.iter().map(|library| library.code.len() + EFFECT_BYTES).sum();
+    under_all(cx, |tx| {
+        know_all(vm, server, settings);
+        let known = &tx.engine().libraries;
+        let names = || libraries.iter().map(|library| &library.contents.name);
+        if policy == Policy::Append
+            && let Some(name) = names().find(|name| known.get(name).is_some())
+        {
+            return Err(exists(name));
+        }
+        let stays = |name: &[u8]| policy != Policy::Flush && !names().any(|new| **new == *name);
+        let mut functions: AHashSet<Vec<u8>> = AHashSet::new();
+        let old = vm.libraries().map(|(contents, _)| contents).filter(|contents| stays(&contents.name));
+        let new = libraries.iter().map(|library| &library.contents);
+        for function in old.chain(new).flat_map(|contents| &contents.functions) {
+            if !functions.insert(function.name.to_ascii_lowercase()) {
+                return Err(Fail::bytes([b"ERR Function ", &*function.name, b" already exists"].concat()));
+            }
+        }
+        tx.ask(bytes)?;
+        if policy == Policy::Flush {
+            drop_all(tx);
+        }
+        for New { contents, code } in libraries {
+            tx.apply(Structural::LibraryPut { name: &contents.name, code });
+        }
+        Ok(())
+    })
+}
+
+fn drop_all(tx: &mut Tx<'_>) {
+    for (name, _) in tx.engine().libraries.list() {
+        tx.apply(Structural::LibraryDrop { name: &name });
+    }
+}
+
+fn examine(cx: &Cx<'_, '_>, vm: &mut Vm, code: &[u8]) -> Result<Contents, Fail> {
+    let limit = cx.settings.lua_memory_limit as usize;
+    vm.examine(&mut Loading::new(cx.server, true), code, limit).map_err(Fail::bytes)
+}
+
+pub(super) fn load(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (replaces, code) = match &args[2..] {
+        [code] => (false, *code),
+        [word, code] if eq(word, "REPLACE") => (true, *code),
+        [word, ..] => return Err(Fail::bytes([b"ERR Unknown option given: ", *word].concat())),
+        [] => return Err(Fail::sub_syntax(args)),
+    };
+    let (name, _) = metadata(code).map_err(Fail::bytes)?;
+    if !replaces && cx.server.engine.libraries.get(&name).is_some() {
+        return Err(Fail::bytes([b"ERR Library '", name.as_slice(), b"' already exists"].concat()));
+    }
+    interpreter(|vm| {
+        let contents = examine(cx, vm, code)?;
+        let policy = if replaces { Policy::Replace } else { Policy::Append };
+        store(cx, vm, &[New { contents, code: code.to_vec() }], policy)
+    })?;
+    cx.out.bulk(&name);
+    Ok(())
+}
+
+pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let policy = match &args[3..] {
+        [] => Policy::Append,
+        [word] if eq(word, "APPEND") => Policy::Append,
+        [word] if eq(word, "REPLACE") => Policy::Replace,
+        [word] if eq(word, "FLUSH") => Policy::Flush,
+        [_] => {
+            return Err(Fail::new(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+        _ => return Err(Fail::sub_syntax(args)),
+    };
+    let codes = read_functions(args[2]).map_err(|error| Fail::text(error.to_string()))?;
+    interpreter(|vm| {
+        let mut libraries: Vec<New> = Vec::with_capacity(codes.len());
+        for code in codes {
+            let contents = examine(cx, vm, &code)?;
+            if libraries.iter().any(|other| other.contents.name == contents.name) {
+                return Err(exists(&contents.name));
+            }
+            libraries.push(New { contents, code });
+        }
+        store(cx, vm, &libraries, policy)
+    })?;
+    cx.out.ok();
+    Ok(())
+}
+
+pub(super) fn delete(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let name = args[2];
+    under_all(cx, |tx| {
+        if tx.engine().libraries.get(name).is_none() {
+            return Err(Fail::new("ERR Library not found"));
+        }
+        tx.apply(Structural::LibraryDrop { name });
+        Ok(())
+    })?;
+    cx.out.ok();
+    Ok(())
+}
 
 pub(super) fn flush(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     match &args[2..] {
@@ -10,6 +220,105 @@ pub(super) fn flush(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [_] => return Err(Fail::new("ERR FUNCTION FLUSH only supports SYNC|ASYNC option")),
         _ => return Err(Fail::sub_syntax(args)),
     }
+    under_all(cx, |tx| {
+        drop_all(tx);
+        Ok(())
+    })?;
     cx.out.ok();
+    Ok(())
+}
+
+pub(super) fn dump(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    let codes: Vec<Arc<[u8]>> = cx.server.engine.libraries.list().into_iter().map(|(_, code)| code).collect();
+    cx.out.bulk(&dump_functions(codes.iter().map(|code| &**code)));
+    Ok(())
+}
+
+pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    let (mut pattern, mut with_code) = (None, false);
+    let mut words = args[2..].iter();
+    while let Some(word) = words.next() {
+        if !with_code && eq(word, "WITHCODE") {
+            with_code = true;
+        } else if pattern.is_none() && eq(word, "LIBRARYNAME") {
+            let given = words.next().ok_or(Fail::new("ERR library name argument was not given"))?;
+            pattern = Some(*given);
+        } else {
+            return Err(Fail::bytes([b"ERR Unknown argument ", *word].concat()));
+        }
+    }
+    interpreter(|vm| {
+        know_all(vm, cx.server, cx.settings);
+        let matches = |contents: &Contents| pattern.is_none_or(|p| glob_match(p, &contents.name));
+        let shown: Vec<_> = vm.libraries().filter(|(contents, _)| matches(contents)).collect();
+        cx.out.array(shown.len());
+        for (contents, code) in shown {
+            show(cx.out, contents, with_code.then_some(code));
+        }
+        Ok(())
+    })
+}
+
+fn show(out: &mut Reply, contents: &Contents, code: Option<&[u8]>) {
+    out.map(3 + usize::from(code.is_some()));
+    out.bulk(b"library_name");
+    out.bulk(&contents.name);
+    out.bulk(b"engine");
+    out.bulk(b"LUA");
+    out.bulk(b"functions");
+    out.array(contents.functions.len());
+    for function in &contents.functions {
+        out.map(3);
+        out.bulk(b"name");
+        out.bulk(&function.name);
+        out.bulk(b"description");
+        match &function.description {
+            Some(text) => out.bulk(text),
+            None => out.null(),
+        }
+        out.bulk(b"flags");
+        let has = |(bit, _): &(usize, &&str)| function.flags & (1 << bit) != 0;
+        let flags: Vec<_> = FLAG_NAMES.iter().enumerate().filter(has).collect();
+        out.set(flags.len());
+        flags.iter().for_each(|(_, name)| out.simple(**name));
+    }
+    if let Some(code) = code {
+        out.bulk(b"library_code");
+        out.bulk(code);
+    }
+}
+
+pub(super) fn kill(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    end_long(cx, true)
+}
+
+pub(super) fn stats(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
+    let running = cx.server.running.all().into_iter().find(|script| script.is_function);
+    let (functions, libraries, _) = counts(cx.server, cx.settings);
+    let out = &mut *cx.out;
+    out.map(2);
+    out.bulk(b"running_script");
+    match running {
+        None => out.null(),
+        Some(script) => {
+            let now = cx.server.engine.clock.instant();
+            out.map(3);
+            out.bulk(b"name");
+            out.bulk(script.name.as_bytes());
+            out.bulk(b"command");
+            out.array(script.command.len());
+            script.command.iter().for_each(|word| out.bulk(word));
+            out.bulk(b"duration_ms");
+            out.int(now.ms_since(script.since) as i64);
+        }
+    }
+    out.bulk(b"engines");
+    out.map(1);
+    out.bulk(b"LUA");
+    out.map(2);
+    out.bulk(b"libraries_count");
+    out.int(libraries as i64);
+    out.bulk(b"functions_count");
+    out.int(functions as i64);
     Ok(())
 }

@@ -41,13 +41,19 @@ pub(super) fn show(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn kill(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    match cx.server.running.kill(false) {
+    end_long(cx, false)
+}
+
+/// Ends what runs for long: functions, or scripts.
+pub(super) fn end_long(cx: &mut Cx<'_, '_>, functions: bool) -> Outcome {
+    match cx.server.running.kill(functions) {
         KillOutcome::Asked => cx.out.ok(),
         KillOutcome::None => return Err(NOT_BUSY),
         KillOutcome::OtherKind => {
-            return Err(Fail::new(
-                "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE.",
-            ));
+            return Err(Fail::text(format!(
+                "BUSY Redis is busy running a script. You can only call {} KILL or SHUTDOWN NOSAVE.",
+                if functions { "SCRIPT" } else { "FUNCTION" }
+            )));
         }
         KillOutcome::Unkillable => {
             return Err(Fail::new(

@@ -3,7 +3,7 @@
 use super::super::help::help;
 use super::super::spec::*;
 use super::super::types::{Begin, Find};
-use super::{eval, functions, script};
+use super::{eval, fcall, functions, script};
 
 const OWN: u64 = flag::NOSCRIPT;
 const HELP: u64 = flag::LOADING | flag::STALE;
@@ -30,13 +30,33 @@ const fn counted_keys(flags: &'static [&'static str]) -> KeySpec {
 const WRITTEN_KEYS: &[KeySpec] = &[counted_keys(&["RW", "access", "update"])];
 const ONLY_READ_KEYS: &[KeySpec] = &[counted_keys(&["RO", "access"])];
 const BY_TEXT: &str = "script numkeys [key [key ...]] [arg [arg ...]]";
+const OF_FUNCTION: &str = "Depends on the function that is executed.";
+const BY_NAME: &str = "function numkeys [key [key ...]] [arg [arg ...]]";
 const BY_SHA: &str = "sha1 numkeys [key [key ...]] [arg [arg ...]]";
 
 in_group!(of_scripting, "scripting");
 
+/// A command that changes the libraries. It locks every shard itself, unless it is part of a transaction.
+const CHANGES: u64 = OWN | flag::WRITE | flag::WHOLE | flag::LONG;
+
 static FUNCTION_SUBS: &[Spec] = &[
     of_scripting(
-        spec("flush", -2, OWN | flag::WRITE, functions::flush),
+        spec("delete", 3, CHANGES, functions::delete),
+        "7.0.0",
+        "O(1)",
+        "Deletes a library and its functions.",
+        "library-name",
+    )
+    .tips(EVERYWHERE),
+    of_scripting(
+        spec("dump", 2, OWN, functions::dump),
+        "7.0.0",
+        "O(N) where N is the number of functions",
+        "Dumps all libraries into a serialized binary payload.",
+        "",
+    ),
+    of_scripting(
+        spec("flush", -2, CHANGES, functions::flush),
         "7.0.0",
         FLUSH,
         "Deletes all libraries and functions.",
@@ -44,6 +64,46 @@ static FUNCTION_SUBS: &[Spec] = &[
     )
     .tips(EVERYWHERE),
     of_scripting(spec("help", 2, HELP, help), "7.0.0", "O(1)", "Prints this help.", ""),
+    of_scripting(
+        spec("kill", 2, OWN | flag::ALLOW_BUSY, functions::kill),
+        "7.0.0",
+        "O(1)",
+        "Ends the functions that run for long, unless they have written.",
+        "",
+    )
+    .tips(ONE_DOES),
+    of_scripting(
+        spec("list", -2, OWN, functions::list),
+        "7.0.0",
+        "O(N) where N is the number of functions",
+        "Tells of all libraries and their functions.",
+        "[LIBRARYNAME library-name-pattern] [WITHCODE]",
+    )
+    .tips(&["nondeterministic_output_order"]),
+    of_scripting(
+        spec("load", -3, CHANGES | flag::DENYOOM, functions::load),
+        "7.0.0",
+        "O(1) (considering compilation time is redundant)",
+        "Creates a library.",
+        "[REPLACE] function-code",
+    )
+    .tips(EVERYWHERE),
+    of_scripting(
+        spec("restore", -3, CHANGES | flag::DENYOOM, functions::restore),
+        "7.0.0",
+        "O(N) where N is the number of functions on the payload",
+        "Restores all libraries from a payload.",
+        "serialized-value [FLUSH | APPEND | REPLACE]",
+    )
+    .tips(EVERYWHERE),
+    of_scripting(
+        spec("stats", 2, OWN | flag::ALLOW_BUSY, functions::stats),
+        "7.0.0",
+        "O(1)",
+        "Tells of the function that runs for long, and of the engines.",
+        "",
+    )
+    .tips(&["nondeterministic_output", "request_policy:all_shards", "response_policy:special"]),
 ];
 
 static SCRIPT_SUBS: &[Spec] = &[
@@ -127,10 +187,24 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         BY_SHA,
     ),
     of_scripting(
+        spec("fcall", -3, WRITES, fcall::fcall).keys(WRITTEN_KEYS),
+        "7.0.0",
+        OF_FUNCTION,
+        "Invokes a function.",
+        BY_NAME,
+    ),
+    of_scripting(
+        spec("fcall_ro", -3, READS, fcall::fcall_ro).keys(ONLY_READ_KEYS),
+        "7.0.0",
+        OF_FUNCTION,
+        "Invokes a read-only function.",
+        BY_NAME,
+    ),
+    of_scripting(
         spec("function", -2, 0, help),
         "7.0.0",
         "Depends on subcommand.",
-        "A container for commands on functions, of which there are none yet.",
+        "A container for commands on functions.",
         "",
     )
     .subs(FUNCTION_SUBS),

@@ -4,7 +4,7 @@
 use crate::command::fail::LOADING;
 use crate::command::items::{limits, missing};
 use crate::command::{Cx, Fail, Outcome};
-use crate::engine::{LiftError, Over, Table, Tx};
+use crate::engine::{LiftError, Table, Tx};
 use crate::item::{StreamView, TableSchema};
 use crate::ops::{self, OpError};
 use crate::store::Holder;
@@ -22,7 +22,7 @@ pub(super) fn create(cx: &mut Cx<'_, '_>, name: &str, schema: &TableSchema) -> O
     let lifting = schema.template.is_some();
     check(cx, None, schema, lifting)?;
     let schema = TableSchema { lifting, ..schema.clone() };
-    alone(cx, |tx| Ok(ops::create_table(tx, name, &schema)?))?;
+    cx.alone(Holder::Tables, |tx| Ok(ops::create_table(tx, name, &schema)?))?;
     lift(cx, name, lifting)
 }
 
@@ -46,7 +46,7 @@ pub(super) fn alter(
         let lifting = schema.template.is_some() && schema.template != table.schema.template;
         check(cx, Some(&table), &schema, lifting)?;
         let mut schema = TableSchema { lifting, ..schema };
-        let done = alone(cx, |tx| match tx.engine().tables.get(name) {
+        let done = cx.alone(Holder::Tables, |tx| match tx.engine().tables.get(name) {
             Some(now) if Arc::ptr_eq(&now, &table) => {
                 stream.carry_out(tx, &now, &mut schema);
                 ops::alter_table(tx, &now, &schema)?;
@@ -75,15 +75,6 @@ fn at_once(
     let table = find(cx, name.as_bytes())?;
     ops::lift(cx.tx, &table, &lifting, &limits);
     Ok(())
-}
-
-/// Runs a change of tables in a transaction of its own that holds every shard.
-fn alone<T>(cx: &mut Cx<'_, '_>, run: impl FnMut(&mut Tx<'_>) -> Result<T, Fail>) -> Result<T, Fail> {
-    let engine = cx.tx.engine();
-    let outcome = engine.transact_over(Holder::Tables, Over::Everything, cx.tx.db, &mut Vec::new(), run);
-    let outcome = outcome.map_err(|reason| cx.hold_up(&reason))?;
-    cx.tx.acknowledge();
-    outcome
 }
 
 /// Checks, before anything is changed, that all hashes that fit a template can become items.

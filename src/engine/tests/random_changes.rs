@@ -451,7 +451,7 @@ impl Changes {
     fn whole(&mut self, target: &mut dyn Target) {
         let prefix = ["hash", "stream", "set", "list", "zset"][self.below(5) as usize];
         let (db, key) = self.place(prefix);
-        match self.below(if self.structural { 9 } else { 5 }) {
+        match self.below(if self.structural { 11 } else { 5 }) {
             0..=1 => target.apply(Effect::Delete { db, key: &key }),
             2 => {
                 let value = self.count.to_string().into_bytes();
@@ -471,6 +471,14 @@ impl Changes {
                 target.apply(Structural::FlushDb { db, space }.into());
             }
             7 => target.apply(Structural::TableDrop { table: self.other_table }.into()),
+            8 => {
+                let (name, code) = ([b'a' + self.below(3) as u8], self.count.to_string().into_bytes());
+                target.apply(Structural::LibraryPut { name: &name, code: &code }.into());
+            }
+            9 => {
+                let name = [b'a' + self.below(3) as u8];
+                target.apply(Structural::LibraryDrop { name: &name }.into());
+            }
             _ => drop(target.engine().store.bury_some(START, 1000)),
         }
     }

@@ -44,7 +44,7 @@ impl Locked<'_> {
                 store.give_up_space(table);
                 store.raise_all();
             }
-            Structural::Gap => {}
+            Structural::LibraryPut { .. } | Structural::LibraryDrop { .. } | Structural::Gap => {}
         }
     }
 
@@ -60,7 +60,11 @@ impl Locked<'_> {
                 let other = [(a, b), (b, a)].into_iter().find(|(db, _)| space == store.space(*db as usize));
                 other.map(|(_, other)| Some(other))
             }
-            Structural::TablePut { .. } | Structural::TableDrop { .. } | Structural::Gap => None,
+            Structural::TablePut { .. }
+            | Structural::TableDrop { .. }
+            | Structural::LibraryPut { .. }
+            | Structural::LibraryDrop { .. }
+            | Structural::Gap => None,
         };
         match *change {
             Structural::FlushDb { space, .. } => store.note_space(space),
@@ -71,7 +75,10 @@ impl Locked<'_> {
                 store.strike_all(table);
                 store.give_up_space(table);
             }
-            Structural::SwapDb { .. } | Structural::Gap => {}
+            Structural::SwapDb { .. }
+            | Structural::LibraryPut { .. }
+            | Structural::LibraryDrop { .. }
+            | Structural::Gap => {}
         }
         let mut taken = Vec::new();
         for shard in 0..store.shard_count() {

@@ -10,6 +10,7 @@ mod decode;
 mod elements;
 mod encode;
 mod footer;
+mod functions;
 mod lzf;
 mod old;
 mod reader;
@@ -25,6 +26,7 @@ pub use encode::{
     DumpForm, ListpackLimits, dump_hash, dump_list, dump_set, dump_stream, dump_string, dump_zset,
     encode_dump,
 };
+pub use functions::{dump_functions, read_functions};
 
 /// The numbers of the types.
 mod kind {

@@ -28,6 +28,10 @@ impl<'a> Reader<'a> {
         Self { rest: bytes }
     }
 
+    pub(super) fn is_at_end(&self) -> bool {
+        self.rest.is_empty()
+    }
+
     pub(super) fn bytes(&mut self, len: usize) -> Read<&'a [u8]> {
         let (head, tail) = self.rest.split_at_checked(len).ok_or(BAD)?;
         self.rest = tail;

@@ -5,7 +5,7 @@ use crate::text::parse_i64_strict;
 use crate::value::stream::StreamId;
 
 /// A payload in the making.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Writer {
     out: Vec<u8>,
 }
@@ -16,6 +16,11 @@ impl Writer {
         let mut out = Vec::with_capacity(capacity.saturating_add(16));
         out.push(kind);
         Self { out }
+    }
+
+    /// A byte.
+    pub(super) fn byte(&mut self, byte: u8) {
+        self.out.push(byte);
     }
 
     /// A number or a count.

@@ -235,7 +235,7 @@ const BESIDE_KEYS: &str = "\
     client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
     unblock 1 | client unpause | command count | command docs get | command getkeys get k | command \
     getkeysandflags get k | command info get | command list | config get port | config resetstat | \
-    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | eval return 0 | eval_ro \
+    config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | fcall one 0 | fcall_ro one 0 | eval return 0 | eval_ro \
     return 0 | evalsha 63143b6f8007b98c53ca2149822777b3566f9241 0 \
     | evalsha_ro 63143b6f8007b98c53ca2149822777b3566f9241 0 | hello 3 setname me | latency doctor | latency graph x | \
     latency histogram | latency history x | latency latest | latency reset | memory doctor | memory \
@@ -248,6 +248,8 @@ const BESIDE_KEYS: &str = "\
 fn a_cancelled_transaction_leaves_nothing_beside_keys_either() {
     let mut h = Harness::new();
     h.run("TABLE.CREATE t PK id S");
+    let library = "#!lua name=l\nredis.register_function{function_name='one', callback=function() return 1 end, flags={'no-writes'}}";
+    h.call_as(0, &[b"FUNCTION", b"LOAD", library.as_bytes()]);
     let mut uses: Vec<String> = BESIDE_KEYS.split(" | ").map(str::to_owned).collect();
     for command in h.server.registry.all() {
         let name = command.full_name.replace('|', " ");

@@ -1,0 +1,257 @@
+//! Libraries of functions, as one interpreter has loaded them.
+//!
+//! A library is its text. Each interpreter loads it by itself, once it is asked for one of its functions, so what a
+//! library keeps in local variables is the interpreter's.
+
+use super::errors::plain;
+use super::host::{self, Host, with_host};
+use super::register::{BAD_NAME, Registration, collect, is_name};
+use super::sandbox::{self, Sandbox};
+use super::scripts::Flags;
+use crate::resp::Proto;
+use crate::text::split_words;
+use ahash::AHashMap;
+use mlua::{Function, Result, Table, Value};
+use smallvec::SmallVec;
+use std::cell::Cell;
+use std::rc::Rc;
+use std::sync::Arc;
+
+/// A function of a library.
+#[derive(Debug)]
+pub struct Registered {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// What it is said to do.
+    pub description: Option<Box<[u8]>>,
+    /// A bit for each of [`FLAG_NAMES`](super::FLAG_NAMES).
+    pub flags: u8,
+    /// Where the callback is in the interpreter's table of callbacks.
+    pub(super) slot: i64,
+    /// So many calls more are begun on a thread of their own, because one took long.
+    pub moves: Cell<u8>,
+}
+
+impl Registered {
+    /// The flags, as a script has them that declares them.
+    pub fn rules(&self) -> Flags {
+        Flags { declared: true, no_writes: self.flags & 1 != 0, allow_oom: self.flags & 2 != 0 }
+    }
+}
+
+/// The names of functions do not differ by case.
+fn folded(name: &[u8]) -> SmallVec<[u8; 32]> {
+    name.iter().map(u8::to_ascii_lowercase).collect()
+}
+
+/// What a library is made of.
+pub struct Contents {
+    /// The library's name.
+    pub name: Box<[u8]>,
+    /// Its functions, in the order of their registration.
+    pub functions: Vec<Rc<Registered>>,
+}
+
+/// A library that is loaded.
+struct Loaded {
+    code: Arc<[u8]>,
+    contents: Contents,
+}
+
+/// The libraries that an interpreter has loaded.
+pub(super) struct LoadedLibraries {
+    /// Of which version of the server's libraries these are.
+    version: (u64, u64),
+    all: Vec<Loaded>,
+    by_name: AHashMap<SmallVec<[u8; 32]>, Rc<Registered>>,
+    /// The functions in Lua, by their slots. They are in a table, because references to values are few.
+    callbacks: Table,
+    next: i64,
+}
+
+impl LoadedLibraries {
+    pub(super) fn new(lua: &mlua::Lua) -> Result<Self> {
+        let callbacks = lua.create_table()?;
+        Ok(Self { version: (0, 0), all: Vec::new(), by_name: AHashMap::new(), callbacks, next: 1 })
+    }
+
+    pub(super) fn get(&self, name: &[u8]) -> Option<Rc<Registered>> {
+        self.by_name.get(&folded(name)).cloned()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&Contents, &[u8])> {
+        self.all.iter().map(|library| (&library.contents, &*library.code))
+    }
+
+    pub(super) fn is_of(&self, version: (u64, u64)) -> bool {
+        self.version == version
+    }
+
+    pub(super) fn callback(&self, function: &Registered) -> Result<Function> {
+        self.callbacks.raw_get(function.slot)
+    }
+
+    /// Loads what is not loaded yet, and forgets what is no more. Gives the errors of those that cannot be loaded.
+    pub(super) fn become_those(
+        &mut self,
+        sandbox: &Sandbox,
+        host: &mut dyn Host,
+        (version, codes): ((u64, u64), Vec<Arc<[u8]>>),
+        limit: usize,
+    ) -> Vec<Vec<u8>> {
+        let mut errors = Vec::new();
+        let mut before: AHashMap<*const u8, Loaded> =
+            self.all.drain(..).map(|library| (library.code.as_ptr(), library)).collect();
+        for code in codes {
+            let library = match before.remove(&code.as_ptr()) {
+                Some(library) => Ok(library),
+                None => self.load(sandbox, host, &code, limit).map(|contents| Loaded { code, contents }),
+            };
+            match library {
+                Ok(library) => self.all.push(library),
+                Err(error) => errors.push(error),
+            }
+        }
+        before.into_values().for_each(|library| self.free(&library.contents));
+        let functions = self.all.iter().flat_map(|library| &library.contents.functions);
+        self.by_name = functions.map(|function| (folded(&function.name), Rc::clone(function))).collect();
+        self.version = version;
+        errors
+    }
+
+    /// Loads a library, and forgets it again.
+    pub(super) fn examine(
+        &mut self,
+        sandbox: &Sandbox,
+        host: &mut dyn Host,
+        code: &[u8],
+        limit: usize,
+    ) -> std::result::Result<Contents, Vec<u8>> {
+        let contents = self.load(sandbox, host, code, limit)?;
+        self.free(&contents);
+        Ok(contents)
+    }
+
+    fn load(
+        &mut self,
+        sandbox: &Sandbox,
+        host: &mut dyn Host,
+        code: &[u8],
+        limit: usize,
+    ) -> std::result::Result<Contents, Vec<u8>> {
+        let (name, at) = metadata(code)?;
+        let text = code.get(at..).unwrap_or_default();
+        let chunk = sandbox
+            .compile_library(text)
+            .map_err(|error| format!("ERR Error compiling function: {}", plain(&error)).into_bytes())?;
+        sandbox::begin(true);
+        host::choose(Proto::V2);
+        let (ran, registered) = collect(|| run(sandbox, host, &chunk, limit));
+        let (abandoned, failed) = sandbox::outcome();
+        let why = match (abandoned, ran) {
+            (true, _) => Some(b"ERR FUNCTION LOAD timeout".to_vec()),
+            (_, Ok(None)) => None,
+            (_, Ok(Some(text))) => Some(failed.map_or(text, |failed| failed.text)),
+            (_, Err(error)) => Some(format!("ERR {}", plain(&error)).into_bytes()),
+        };
+        if let Some(why) = why {
+            return Err([b"ERR Error registering functions: ", why.as_slice()].concat());
+        }
+        if registered.is_empty() {
+            return Err(b"ERR No functions registered".to_vec());
+        }
+        let functions = registered.into_iter().map(|one| self.keep(one)).collect::<Result<_>>();
+        let functions = functions.map_err(|error| format!("ERR {}", plain(&error)).into_bytes())?;
+        Ok(Contents { name: name.into_boxed_slice(), functions })
+    }
+
+    fn keep(&mut self, one: Registration) -> Result<Rc<Registered>> {
+        let Registration { name, description, flags, callback } = one;
+        let slot = self.next;
+        self.callbacks.raw_set(slot, callback)?;
+        self.next += 1;
+        Ok(Rc::new(Registered { name, description, flags, slot, moves: Cell::new(0) }))
+    }
+
+    fn free(&self, contents: &Contents) {
+        for function in &contents.functions {
+            // To remove a key of a table takes no memory, so it does not fail.
+            let _ = self.callbacks.raw_set(function.slot, Value::Nil);
+        }
+    }
+}
+
+/// Runs a library's text. Gives the text of what it raised, if nothing better is known of it.
+fn run(sandbox: &Sandbox, host: &mut dyn Host, chunk: &Function, limit: usize) -> Result<Option<Vec<u8>>> {
+    sandbox.set_loading.call::<()>(true)?;
+    sandbox.lua.set_memory_limit(limit)?;
+    let ran = with_host(host, || sandbox.run.call::<(bool, Value)>(chunk));
+    sandbox.lua.set_memory_limit(0)?;
+    sandbox.set_loading.call::<()>(false)?;
+    let (ok, value) = ran?;
+    let text = value.as_string().map(|text| text.to_string_lossy());
+    Ok((!ok).then(|| format!("ERR {}", text.as_deref().unwrap_or("error in error handling")).into_bytes()))
+}
+
+/// The name that a library gives itself in its first line, `#!lua name=...`, and where that line ends.
+///
+/// # Errors
+/// The text of the error.
+pub fn metadata(code: &[u8]) -> std::result::Result<(Vec<u8>, usize), Vec<u8>> {
+    let about = |text: &str, what: &[u8]| [b"ERR ", text.as_bytes(), what].concat();
+    if !code.starts_with(b"#!") {
+        return Err(about("Missing library metadata", b""));
+    }
+    let invalid = || about("Invalid library metadata", b"");
+    let end = memchr::memchr(b'\n', code).ok_or_else(invalid)?;
+    let words = split_words(code.get(..end).unwrap_or_default()).map_err(|_| invalid())?;
+    let (first, words) = words.split_first().ok_or_else(invalid)?;
+    let mut name = None;
+    for word in words {
+        match word.split_at_checked(5) {
+            Some((key, given)) if key.eq_ignore_ascii_case(b"name=") => {
+                if name.replace(given).is_some() {
+                    return Err(about("Invalid metadata value, name argument was given multiple times", b""));
+                }
+            }
+            _ => return Err(about("Invalid metadata value given: ", word)),
+        }
+    }
+    let name = name.ok_or_else(|| about("Library name was not given", b""))?;
+    if !is_name(name) {
+        return Err(about(BAD_NAME, b""));
+    }
+    match first.get(2..) {
+        Some(engine) if engine.eq_ignore_ascii_case(b"lua") => Ok((name.to_vec(), end)),
+        engine => Err(about("Engine '", &[engine.unwrap_or_default(), b"' not found"].concat())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::metadata;
+
+    #[test]
+    fn the_first_line_names_the_library() {
+        assert_eq!(metadata(b"#!lua name=a_1\nx"), Ok((b"a_1".to_vec(), 14)));
+        assert_eq!(metadata(b"#!LUA   NAME=\"b\" \r\nx"), Ok((b"b".to_vec(), 18)));
+        for (code, error) in [
+            ("x", "ERR Missing library metadata"),
+            ("#!lua name=a", "ERR Invalid library metadata"),
+            ("#!lua name='a\n", "ERR Invalid library metadata"),
+            ("#!lua\n", "ERR Library name was not given"),
+            ("#!\n", "ERR Library name was not given"),
+            ("#! name=a\n", "ERR Engine '' not found"),
+            ("#!js name=a\n", "ERR Engine 'js' not found"),
+            ("#!lua name=a name=b\n", "ERR Invalid metadata value, name argument was given multiple times"),
+            ("#!lua name=a flags=x\n", "ERR Invalid metadata value given: flags=x"),
+            (
+                "#!lua name=a-b\n",
+                "ERR Library names can only contain letters, numbers, or underscores(_) and must be at least one \
+                 character long",
+            ),
+        ] {
+            assert_eq!(metadata(code.as_bytes()), Err(error.as_bytes().to_vec()), "{code:?}");
+        }
+    }
+}
