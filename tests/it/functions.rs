@@ -115,7 +115,7 @@ fn a_function_that_does_not_end_is_shown_and_killed() {
     assert!(error_of(&client.run("SCRIPT KILL")).starts_with("BUSY "));
     assert!(client.run("FUNCTION KILL").is_ok());
     assert!(error_of(&runner.read()).starts_with("ERR Script killed by user"));
-    assert_eq!(client.run("GET held"), Value::Null);
+    assert_eq!(client.run("EXISTS held"), Value::Int(0));
     assert!(error_of(&client.run("FUNCTION KILL")).starts_with("NOTBUSY "));
 }
 

@@ -233,7 +233,7 @@ const BESIDE_KEYS: &str = "\
     client caching yes | client getname | client getredir | client id | client info | client kill id 99 \
     | client list | client no-evict on | client no-touch on | client pause 1000 | client reply off | \
     client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
-    unblock 1 | client unpause | command count | command docs get | command getkeys get k | command \
+    unblock 1 | client unpause | command count | commandlog get 1 slow | commandlog len slow | commandlog reset slow | command docs get | command getkeys get k | command \
     getkeysandflags get k | command info get | command list | config get port | config resetstat | \
     config rewrite | config set maxmemory 1gb | debug sleep 0 | echo text | fcall one 0 | fcall_ro one 0 | eval return 0 | eval_ro \
     return 0 | evalsha 63143b6f8007b98c53ca2149822777b3566f9241 0 \
