@@ -115,6 +115,7 @@ fn flush(cx: &mut Cx<'_, '_>, db: usize) {
 fn flush_db(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     check_flush(args)?;
     flush(cx, cx.tx.db);
+    cx.tx.tell_all_changed();
     cx.out.ok();
     Ok(())
 }
@@ -124,6 +125,7 @@ fn flush_all(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     for db in 0..cx.server.engine.store.databases() {
         flush(cx, db);
     }
+    cx.tx.tell_all_changed();
     cx.out.ok();
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use super::{Cx, Fail, Outcome, Server, eq, fail};
 use crate::env::Instant;
-use crate::node::{ChannelKind, ClientHandle, ClientNames, Kill};
+use crate::node::{Caching, CachingMode, ChannelKind, ClientHandle, ClientNames, Kill};
 use crate::text::parse_i64_strict;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -44,11 +44,16 @@ fn living(server: &Server) -> Vec<Arc<ClientHandle>> {
 }
 
 fn flags_of(client: &ClientHandle) -> String {
+    let caching = client.caching.lock();
+    let caches = |how: fn(&Caching) -> bool| caching.as_deref().is_some_and(how);
     let marks = [
         (client.monitor.load(Relaxed), 'O'),
         (client.is_subscriber(), 'P'),
         (client.multi.load(Relaxed) >= 0, 'x'),
         (client.blocked.load(Relaxed) != 0, 'b'),
+        (caches(|_| true), 't'),
+        (caches(|caching| caching.is_broken), 'R'),
+        (caches(|caching| caching.mode == CachingMode::Broadcast), 'B'),
         (client.killed() == Kill::AfterReply, 'c'),
         (client.unix, 'U'),
         (client.no_evict.load(Relaxed), 'e'),
@@ -56,6 +61,11 @@ fn flags_of(client: &ClientHandle) -> String {
     ];
     let flags: String = marks.iter().filter(|(on, _)| *on).map(|(_, mark)| *mark).collect();
     if flags.is_empty() { "N".to_owned() } else { flags }
+}
+
+/// The client that is told of a client's keys in its place; 0 if it is told itself, and -1 if nobody is.
+pub(super) fn redirection(client: &ClientHandle) -> i64 {
+    client.caching.lock().as_deref().map_or(-1, |caching| caching.redirect as i64)
 }
 
 /// The bytes of a command's arguments alone, and of the whole command in RESP.
@@ -95,7 +105,7 @@ fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Op
         line,
         "id={} addr={} laddr={} fd={} name={} age={} idle={} flags={} db={} sub={} psub={} ssub={} multi={} \
          watch={} qbuf={query} qbuf-free={spare} argv-mem={argv} multi-mem={} rbs={reply} rbp={output} obl=0 oll=0 omem={output} \
-         tot-mem={} events={} cmd={command} user={} redir=-1 resp={} lib-name={} lib-ver={} \
+         tot-mem={} events={} cmd={command} user={} redir={} resp={} lib-name={} lib-ver={} \
          tot-net-in={} tot-net-out={} tot-cmds={}",
         client.id,
         client.addr,
@@ -115,6 +125,7 @@ fn line_of(server: &Server, client: &ClientHandle, names: &ClientNames, args: Op
         client.memory() + argv,
         if output > 0 { "rw" } else { "r" },
         text(&names.user),
+        redirection(client),
         client.resp.load(Relaxed),
         text(&names.lib_name),
         text(&names.lib_ver),

@@ -2,7 +2,7 @@
 
 use super::connection::{check_name, is_printable};
 use super::spec::*;
-use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help, parse_timeout_ms};
+use super::{Cx, Fail, Outcome, client_list, eq, fail, help::help, parse_timeout_ms, tracking};
 use crate::node::ReplyMode;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -21,7 +21,7 @@ static SUBS: &[Spec] = &[
         "caching",
         3,
         OWN,
-        caching,
+        tracking::caching,
         "6.0.0",
         "O(1)",
         "Whether the keys of the next command are tracked, in the modes OPTIN and OPTOUT.",
@@ -32,7 +32,7 @@ static SUBS: &[Spec] = &[
         "getredir",
         2,
         OWN,
-        get_redirection,
+        tracking::redirection,
         "6.0.0",
         "O(1)",
         "Returns the client that this connection's invalidation messages go to.",
@@ -121,7 +121,7 @@ static SUBS: &[Spec] = &[
         "tracking",
         -3,
         OWN,
-        tracking,
+        tracking::switch,
         "6.0.0",
         "O(1). Some options may introduce additional complexity.",
         "Whether the server tells when keys that were read change.",
@@ -131,7 +131,7 @@ static SUBS: &[Spec] = &[
         "trackinginfo",
         2,
         OWN,
-        tracking_info,
+        tracking::info,
         "6.2.0",
         "O(1)",
         "Returns how this connection's keys are tracked.",
@@ -279,47 +279,4 @@ fn unblock(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let unblocked = client.is_some_and(|client| client.unblock(with_error));
     cx.out.int(i64::from(unblocked));
     Ok(())
-}
-
-fn get_redirection(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.int(-1);
-    Ok(())
-}
-
-fn tracking(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    let mut rest = &args[3..];
-    while let [option, more @ ..] = rest {
-        rest = match more {
-            [id, more @ ..] if eq(option, "REDIRECT") => {
-                super::parse_int(id)?;
-                more
-            }
-            [_, more @ ..] if eq(option, "PREFIX") => more,
-            more if ["BCAST", "OPTIN", "OPTOUT", "NOLOOP"].iter().any(|word| eq(option, word)) => more,
-            _ => return Err(fail::SYNTAX),
-        };
-    }
-    if on_off(args[2])? {
-        return Err(Fail::new("ERR client-side caching is not supported: tracking cannot be turned on"));
-    }
-    cx.out.ok();
-    Ok(())
-}
-
-fn tracking_info(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.map(3);
-    cx.out.bulk(b"flags");
-    cx.out.set(1);
-    cx.out.bulk(b"off");
-    cx.out.bulk(b"redirect");
-    cx.out.int(-1);
-    cx.out.bulk(b"prefixes");
-    cx.out.array(0);
-    Ok(())
-}
-
-fn caching(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    Err(Fail::new(
-        "ERR CLIENT CACHING can be called only when the client is in tracking mode with OPTIN or OPTOUT mode enabled",
-    ))
 }

@@ -2,11 +2,9 @@
 
 use super::spec::*;
 use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
-use crate::log::Lsn;
 use crate::node::{ReplyMode, end_transaction};
 use crate::resp::Proto;
 use crate::store::shown;
-use bytes::Bytes;
 use std::sync::atomic::Ordering::Relaxed;
 
 const ALWAYS: u64 =
@@ -134,19 +132,13 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// Changes the protocol of what follows. What others have sent the client in the protocol before goes ahead.
+/// Changes the protocol of what follows. What others have sent the client stands behind the reply, or behind that of
+/// the transaction, as after any command.
 fn choose_protocol(cx: &mut Cx<'_, '_>, proto: Proto) {
     if proto != cx.out.proto() {
-        let (messages, shows) = cx.client.handle.set_protocol(proto as u8);
-        show_messages(cx, messages, shows);
+        cx.client.handle.set_protocol(proto as u8);
         cx.out.set_proto(proto);
     }
-}
-
-/// Writes what others have sent the client, which shows the log up to `shows`.
-fn show_messages(cx: &mut Cx<'_, '_>, messages: Vec<Bytes>, shows: Lsn) {
-    shown::note(shows);
-    messages.into_iter().for_each(|message| cx.out.share(message));
 }
 
 /// Refuses a name that would break a line of CLIENT LIST.
@@ -236,9 +228,12 @@ fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     end_transaction(&cx.tx.engine().store, cx.client);
     cx.server.broker.roster.leave(&cx.client.handle);
     cx.client.subscriber = false;
+    cx.server.stop_tracking(&cx.client.handle);
+    (cx.client.tracks, cx.client.caching_given) = (false, false);
     // No message comes behind the reply: the client has left every channel.
     let (messages, shows) = cx.client.handle.take_pushed();
-    show_messages(cx, messages, shows);
+    shown::note(shows);
+    messages.into_iter().for_each(|message| cx.out.share(message));
     choose_protocol(cx, Proto::V2);
     forget(cx);
     cx.out.simple("RESET");

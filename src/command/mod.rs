@@ -60,6 +60,7 @@ pub mod syntax;
 mod tables;
 #[cfg(test)]
 pub(crate) mod testing;
+mod tracking;
 pub mod transactions;
 mod types;
 mod views;

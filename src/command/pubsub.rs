@@ -1,7 +1,8 @@
 //! Publish and subscribe: messages on channels, by their names, by patterns, or by shard channels.
 //!
 //! Confirmations of subscribing go the way of messages, so that they stand in their order with these and come also if
-//! the client wants no replies. In EXEC's array they are elements.
+//! the client wants no replies. EXEC's array has one element for each command: a command's first confirmation, as an
+//! array, which the others follow behind the reply of EXEC.
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, help::help};
@@ -141,8 +142,9 @@ fn words(kind: ChannelKind) -> [&'static str; 2] {
     }
 }
 
-/// Begins or ends one subscription, or confirms, without a name, that there is none to end.
-fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribes: bool) {
+/// Begins or ends one subscription, or confirms, without a name, that there is none to end. `is_first`: this is the
+/// command's first confirmation.
+fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribes: bool, is_first: bool) {
     let Cx { client, server, settings, out, .. } = cx;
     let handle = Arc::clone(&client.handle);
     let confirm = |out: &mut Reply| {
@@ -153,7 +155,6 @@ fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribe
                 handle.subscribed(ChannelKind::Channel) + handle.subscribed(ChannelKind::Pattern)
             }
         };
-        out.push(3);
         out.bulk(if subscribes { begins } else { ends }.as_bytes());
         match name {
             Some(name) => out.bulk(name),
@@ -162,11 +163,13 @@ fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribe
         out.len_int(count);
     };
     let mut then = || {
-        if client.in_exec {
+        if client.in_exec && is_first {
+            out.array(3);
             return confirm(out);
         }
         let encoded = |version| {
             let mut reply = Reply::new(if version == 3 { Proto::V3 } else { Proto::V2 });
+            reply.push(3);
             confirm(&mut reply);
             Bytes::from(reply.since(0).into_owned())
         };
@@ -182,17 +185,17 @@ fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribe
 }
 
 fn subscribe(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
-    args[1..].iter().for_each(|name| change(cx, kind, Some(name), true));
+    args[1..].iter().enumerate().for_each(|(at, name)| change(cx, kind, Some(name), true, at == 0));
     Ok(())
 }
 
 fn unsubscribe(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
-    args[1..].iter().for_each(|name| change(cx, kind, Some(name), false));
+    args[1..].iter().enumerate().for_each(|(at, name)| change(cx, kind, Some(name), false, at == 0));
     if args.len() == 1 {
         let names = Roster::names_of(&cx.client.handle, kind);
-        names.iter().for_each(|name| change(cx, kind, Some(name), false));
+        names.iter().enumerate().for_each(|(at, name)| change(cx, kind, Some(name), false, at == 0));
         if names.is_empty() {
-            change(cx, kind, None, false);
+            change(cx, kind, None, false, true);
         }
     }
     Ok(())

@@ -51,7 +51,8 @@ impl Command {
         if is_write(self) {
             !self.has(flag::WHOLE | flag::ALL_SHARDS)
         } else {
-            self.has(flag::READONLY | flag::TELLS)
+            // What is published goes out at the commit.
+            self.has(flag::READONLY | flag::TELLS) || self.has(flag::PUBSUB) && self.has(flag::MAY_REPLICATE)
         }
     }
 

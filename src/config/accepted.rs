@@ -219,8 +219,6 @@ options! {
         "acl-pubsub-default" => acl_pubsub_default: Word [&["allchannels", "resetchannels"]] = Word("resetchannels"), Live;
         /// Who may load modules.
         "enable-module-command" => enable_module_command: Word [&["no", "yes", "local"]] = Word("no"), Fixed;
-        /// The keys remembered for client-side caching.
-        "tracking-table-max-keys" => tracking_table_max_keys: u64 [int(0, I64)] = 1_000_000, Live;
     }
 
     section "Files", Some("The log and its checkpoints have names, checksums and a format of their own, and are written without a fork.") => {

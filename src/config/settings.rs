@@ -148,6 +148,9 @@ options! {
         "proto-inline-max-size" => proto_inline_max_size: u64 [memory(KB as i128, 64 * MB as i128)] = 64 * KB, Live;
         /// The most arguments of one command.
         "proto-max-multibulk-len" => proto_max_multibulk_len: u32 [int(1024, I32)] = i32::MAX as u32, Live;
+        /// How many keys that clients cache are remembered at most; those beyond are told to their clients as changed.
+        /// 0 is no limit.
+        "tracking-table-max-keys" => tracking_table_max_keys: u64 [int(0, I64)] = 1_000_000, Live;
     }
 
     section "Items", None => {

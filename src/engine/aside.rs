@@ -36,6 +36,10 @@ pub struct IndexWrite {
     pub bytes: usize,
 }
 
+/// Expired keys, with their databases.
+#[derive(Default)]
+pub struct StaleKeys(pub Vec<(usize, Box<[u8]>)>);
+
 /// What a command reads under the name of a view.
 pub(super) struct StandIn {
     pub(super) key: Box<[u8]>,

@@ -2,7 +2,7 @@
 //! log, and watch the save points.
 
 use super::durability::{Level, Phase};
-use super::{Classes, Engine, EngineError, Over, Table, Tx};
+use super::{Classes, Engine, EngineError, Over, StaleKeys, Table, Tx};
 use crate::config::Settings;
 use crate::effect::{Effect, HashChange, List};
 use crate::env::{Instant, process};
@@ -213,12 +213,12 @@ impl Engine {
 
     /// Removes those of the keys that have expired, as Redis does when a command comes upon them. The caller holds no
     /// lock.
-    pub fn remove_expired<'k>(&self, db: usize, keys: impl Iterator<Item = &'k [u8]>, record: &mut Vec<u8>) {
+    pub fn remove_expired(&self, keys: &StaleKeys, record: &mut Vec<u8>) {
         if self.refusal(0).is_some() || self.keeps_all() {
             return;
         }
-        for key in keys {
-            let hash = self.store.hash(key);
+        for (db, key) in &keys.0 {
+            let (db, hash) = (*db, self.store.hash(key));
             let removed = self.transact_over(Holder::Expiry, Over::Hashes(&[hash]), db, record, |tx| {
                 let there = tx.locked().peek(self.store.space(db), key, hash);
                 if let Some(gone) = there.filter(|entry| entry.expired(tx.now())) {

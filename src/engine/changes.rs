@@ -135,7 +135,7 @@ impl Tx<'_> {
     ) -> Option<ChangeRecords> {
         let Some(span) = table.schema.stream() else { return Some(ChangeRecords::default()) };
         let hash = self.engine.store.hash(&table.stream_key);
-        if !self.locked.try_extend(hash) {
+        if !self.extend(hash) {
             self.lacks(vec![hash]);
             return None;
         }

@@ -50,8 +50,15 @@ impl Classes {
     pub const ZSET: Self = Self(1 << 12);
     /// The classes that no command causes. While no listener wants others, nothing is looked up for an event's sake.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
-    /// All classes.
+    /// All classes of events that have a name.
     pub const ALL: Self = Self((1 << 13) - 1);
+    /// What is at a key may have changed, whatever the command calls it. Its events have no name. They have the keys of
+    /// commands: of an item, its partition key as text, and the name of its view. Change streams have them, too.
+    pub const CHANGED: Self = Self(1 << 13);
+    /// Every key may have changed. Its events have neither a name nor a key.
+    pub const CLEARED: Self = Self(1 << 14);
+    /// The classes for which nothing is looked up.
+    const SIMPLE: Self = Self::RARE.and(Self::CHANGED).and(Self::CLEARED);
 
     /// These classes and others.
     pub const fn and(self, others: Self) -> Self {
@@ -99,6 +106,7 @@ struct Head {
 #[derive(Default)]
 pub struct KeyEvents {
     pub(super) position: Lsn,
+    pub(super) author: u64,
     heads: Vec<Head>,
     keys: Vec<u8>,
 }
@@ -113,6 +121,23 @@ impl KeyEvents {
     /// The log must be settled up to this position before a client gets the events.
     pub fn position(&self) -> Lsn {
         self.position
+    }
+
+    /// The client whose transaction this is, if it does not want to be told of its own changes; otherwise 0.
+    pub fn author(&self) -> u64 {
+        self.author
+    }
+
+    /// Adds that what is at a key has changed, unless that is what was added last.
+    pub(super) fn push_changed(&mut self, db: u32, key: &[u8]) {
+        let before =
+            self.heads.len().checked_sub(2).and_then(|at| self.heads.get(at)).map_or(0, |head| head.end);
+        let is_again = self.heads.last().is_some_and(|last| {
+            last.class == Classes::CHANGED && self.keys.get(before..last.end).is_some_and(|last| last == key)
+        });
+        if !is_again {
+            self.push(KeyEvent { class: Classes::CHANGED, name: "", db, key, fields: 0 });
+        }
     }
 
     /// The events of some classes.
@@ -156,19 +181,32 @@ impl Listeners {
     /// Takes note that listeners want other classes than before. Transactions that lock their shards from here on ask
     /// for these.
     pub fn wants_changed(&self) {
-        let list = self.list.read();
+        // Exclusively, so that what is worked out last is stored last.
+        let list = self.list.write();
         let all = list.iter().fold(0, |all, listener| all | listener.classes().0);
         self.heard.store(all, Relaxed);
     }
 
-    /// All classes that a listener wants. A transaction asks once, when it holds its shards.
+    /// Tells that every key may have changed for another reason than effects. The message shows nothing that is in the
+    /// log. The caller holds no shard.
+    pub(super) fn all_changed(&self) {
+        if self.heard().have(Classes::CLEARED) {
+            let mut events = KeyEvents::default();
+            events.push(KeyEvent { class: Classes::CLEARED, name: "", db: 0, key: b"", fields: 0 });
+            self.hand_over(&events);
+            self.released();
+        }
+    }
+
+    /// All classes that a listener wants. A transaction asks when it holds its shards, and again when it has taken
+    /// more.
     #[inline]
-    fn heard(&self) -> Classes {
+    pub(super) fn heard(&self) -> Classes {
         Classes(self.heard.load(Relaxed))
     }
 
     #[cold]
-    pub(super) fn hand_over(&self, events: &KeyEvents) {
+    fn hand_over(&self, events: &KeyEvents) {
         self.list.read().iter().for_each(|listener| listener.hear(events));
     }
 
@@ -197,8 +235,32 @@ pub type AtCommit = Box<dyn FnOnce(Option<Lsn>)>;
 /// What a transaction has told so far.
 #[derive(Default)]
 pub(super) struct Told {
+    /// What is to be done at the commit, and in front of each the events that were told before it.
+    before: Vec<(KeyEvents, AtCommit)>,
+    /// The events since then.
     pub(super) events: KeyEvents,
-    pub(super) at_commit: Vec<AtCommit>,
+}
+
+impl Told {
+    pub(super) fn at_commit(&mut self, then: AtCommit) {
+        let next = KeyEvents { author: self.events.author, ..KeyEvents::default() };
+        self.before.push((std::mem::replace(&mut self.events, next), then));
+    }
+
+    /// Hands everything over in its order, at the position up to which the log must be settled before clients see it.
+    pub(super) fn hand_over(self, listeners: &Listeners, position: Lsn, logged_at: Option<Lsn>) {
+        let tell = |mut events: KeyEvents| {
+            if !events.heads.is_empty() {
+                events.position = position;
+                listeners.hand_over(&events);
+            }
+        };
+        for (events, then) in self.before {
+            tell(events);
+            then(logged_at);
+        }
+        tell(self.events);
+    }
 }
 
 /// What a transaction has told so far, and the rules for telling.
@@ -228,7 +290,7 @@ impl Telling {
     /// Whether a listener wants events for which keys must be looked up.
     #[inline]
     pub(super) fn looks(&self) -> bool {
-        self.heard.exceed(Classes::RARE)
+        self.heard.exceed(Classes::SIMPLE)
     }
 
     #[cold]

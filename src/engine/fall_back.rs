@@ -44,6 +44,7 @@ impl Engine {
         let _alone = self.works.exclude();
         let (Some(log), Phase::FallingBack) = (self.journal.log(), self.state().phase()) else { return };
         self.store.raise_all();
+        self.listeners.all_changed();
         let durable = log.synced();
         // Transactions that were accepted before still commit; holding every shard waits for them.
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms());

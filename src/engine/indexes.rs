@@ -97,7 +97,7 @@ impl Tx<'_> {
     fn extend_to(&mut self, changes: &Changes) -> bool {
         let mut all = true;
         for partition in changes.partitions() {
-            all &= self.locked.try_extend(self.engine.store.hash(partition));
+            all &= self.extend(self.engine.store.hash(partition));
         }
         if !all {
             self.lacks(changes.partitions().map(|partition| self.engine.store.hash(partition)).collect());
@@ -150,7 +150,7 @@ impl Tx<'_> {
     ) -> Result<(), u64> {
         let Some(entry) = index.schema.entry_keys(&table.schema.keys, keys, &item) else { return Ok(()) };
         let hash = self.engine.store.hash(&entry.pk);
-        if !self.locked.try_extend(hash) {
+        if !self.extend(hash) {
             return Err(hash);
         }
         let mut bytes = Vec::new();

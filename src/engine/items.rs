@@ -1,7 +1,7 @@
 //! Items within a transaction. Every change of an item goes through this file, so that the counts of its table are
 //! exact, and its indexes and change stream have what they should.
 
-use super::{Engine, Over, Table, Tx};
+use super::{Classes, Engine, Over, Table, Tx};
 use crate::effect::ItemChange;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::collection::ItemsRef;
@@ -88,7 +88,7 @@ impl Tx<'_> {
     /// Changes an item and the counts of its table.
     #[inline]
     fn change_own(&mut self, table: &Table, keys: &ItemKeys, item: Option<&[u8]>, growth: Growth) {
-        if self.telling.looks() {
+        if self.telling.looks() || self.is_heard(Classes::CHANGED) {
             self.tell_of_item(table, keys, item.is_some());
         }
         let (partition, sort) = (keys.pk.as_slice(), keys.sk.as_slice());

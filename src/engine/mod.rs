@@ -31,6 +31,7 @@ mod replace;
 mod restored;
 mod save_state;
 mod sourced;
+mod stale;
 mod statistics;
 mod streams;
 mod sync;
@@ -45,7 +46,7 @@ mod undo;
 mod views;
 mod works;
 
-pub use aside::{Again, IndexWrite};
+pub use aside::{Again, IndexWrite, StaleKeys};
 pub use build::Build;
 pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{AtCommit, Classes, KeyEvent, KeyEvents, Listener, Listeners};

@@ -163,6 +163,7 @@ impl Engine {
         }
         // Watched keys count as changed, except those that are absent.
         self.store.lock_all(Mode::Read, self.clock.now_ms()).touch_all();
+        self.listeners.all_changed();
         // Everything that is to be kept is on disk, so an end need not wait for the reading.
         self.emptied.store(true, Release);
         let may_miss = state.log() == LogState::Off && !save;

@@ -17,7 +17,7 @@
 //! Small values are written as a whole too, so that reading a few shards again rarely needs other shards.
 
 use super::recover::Images;
-use super::{EFFECT_BYTES, Engine, EngineError, Tx};
+use super::{Classes, EFFECT_BYTES, Engine, EngineError, Tx};
 use crate::effect::{self, Effect, EffectDecoder, EffectError, List, StringChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Mode, Object, ValueRef, key_effects};
@@ -75,6 +75,9 @@ impl Tx<'_> {
         if self.telling.looks() {
             self.bury_expired(to_db, to, hash);
             self.tell_new(to_db, to);
+        }
+        if self.is_heard(Classes::CHANGED) {
+            self.tell_changed(effect);
         }
         self.note_encoded(logged);
         self.locked.apply(effect, hash);

@@ -2,7 +2,7 @@
 
 use super::table::{Index, Table, TableCounts};
 use crate::effect::{Effect, EffectError, Structural};
-use crate::item::{IndexStatus, ItemRef, TableSchema, entry_item};
+use crate::item::{IndexStatus, ItemRef, TableSchema, entry_item, key_text, read_key_part, text_of_key};
 use crate::store::Entry;
 use crate::store::collection::ItemsRef;
 use ahash::AHashMap;
@@ -221,6 +221,26 @@ impl Tables {
         let inner = self.inner.read();
         let table = inner.by_id.get(&table).filter(|table| table.schema.stream().is_some())?;
         Some(table.stream_key.clone())
+    }
+
+    /// A partition key as the text that commands have for it. Of an index whose partition key has several attributes,
+    /// the first one, which stands where a table's partition key would. `None` for a space that is none of a table's.
+    pub fn partition_text(&self, space: u32, stored: &[u8]) -> Option<Vec<u8>> {
+        let inner = self.inner.read();
+        if let Some(table) = inner.by_id.get(&space) {
+            return key_text(table.schema.keys.pk.key_type, stored);
+        }
+        if !inner.indexes.contains_key(&space) {
+            return None;
+        }
+        let mut indexes = inner.by_id.values().flat_map(|table| &table.indexes);
+        let index = &indexes.find(|index| index.schema.space == space)?.schema;
+        let first = index.pk.first()?.key_type;
+        if index.local {
+            return key_text(first, stored);
+        }
+        let mut rest = stored;
+        Some(text_of_key(&read_key_part(first, &mut rest).ok()?))
     }
 
     /// Whether a space is a table's or an index's.

@@ -1,8 +1,8 @@
 //! How a transaction tells the events that happen in it, see [`super::events`].
 
-use super::events::{AtCommit, Classes, ItemsTell, KeyEvent, Told};
+use super::events::{AtCommit, Classes, ItemsTell, KeyEvent};
 use super::{Table, Tx};
-use crate::effect::{Effect, HashChange, ListChange, SetChange, ZsetChange};
+use crate::effect::{Effect, HashChange, ListChange, SetChange, Structural, Subject, TOKENS, ZsetChange};
 use crate::item::{ItemKeys, ItemRef};
 use crate::log::Lsn;
 use crate::store::Entry;
@@ -26,6 +26,58 @@ impl Tx<'_> {
         if self.is_heard(class) {
             self.telling.push(KeyEvent { class, name, db, key, fields: 0 });
         }
+    }
+
+    /// Tells which keys an effect changes. Called only if that is heard.
+    #[cold]
+    pub(super) fn tell_changed(&self, effect: &Effect<'_>) {
+        if let Effect::Move { db, key, .. } = *effect {
+            self.tell_changed_key(db, key);
+        }
+        match effect.subject() {
+            Subject::Key(db, key) => self.tell_changed_key(db, key),
+            Subject::Partition(space, stored) => {
+                if let Some(name) = self.engine.tables.partition_text(space, stored) {
+                    self.tell_changed_key(super::VIEW_DB as u32, &name);
+                }
+            }
+            Subject::All => {
+                if !matches!(effect, Effect::Structural(Structural::Gap | Structural::TablePut { .. })) {
+                    self.tell_all_changed();
+                }
+            }
+        }
+    }
+
+    fn tell_changed_key(&self, db: u32, key: &[u8]) {
+        // Clients know change streams, which are in the server's database, by their names.
+        if db != TOKENS {
+            self.telling.told.borrow_mut().get_or_insert_default().events.push_changed(db, key);
+        }
+    }
+
+    /// Tells that every key may have changed. FLUSHALL tells it even if there is no key.
+    pub fn tell_all_changed(&self) {
+        self.tell_in(0, Classes::CLEARED, "", b"");
+    }
+
+    /// Notes whose transaction this is: a client that does not want to be told of its own changes.
+    #[cold]
+    pub fn set_author(&mut self, client: u64) {
+        self.telling.told.get_mut().get_or_insert_default().events.author = client;
+    }
+
+    /// Takes note that listeners may want other classes than before.
+    pub fn listeners_changed(&mut self) {
+        self.telling.heard = self.engine.listeners.heard();
+    }
+
+    /// As [`Locked::try_extend`](crate::store::Locked::try_extend). The transaction also takes note of classes that
+    /// have a listener only now: a client that has read something there since then wants to hear of it.
+    pub(super) fn extend(&mut self, hash: u64) -> bool {
+        let held = self.locked.try_extend(hash);
+        self.telling.heard = self.telling.heard.and(self.engine.listeners.heard());
+        held
     }
 
     /// Tells that a key of a database was deleted, if it is gone because its last element is.
@@ -120,6 +172,14 @@ impl Tx<'_> {
     /// Tells, under the name of its view, that an item is about to be put or removed.
     #[cold]
     pub(super) fn tell_of_item(&self, table: &Table, keys: &ItemKeys, is_put: bool) {
+        if self.is_heard(Classes::CHANGED)
+            && let Some(key) = table.view_name(&keys.pk, &keys.sk)
+        {
+            self.tell_changed_key(super::VIEW_DB as u32, &key);
+        }
+        if !self.telling.looks() {
+            return;
+        }
         let tell = self.telling.items;
         if tell == ItemsTell::Nothing {
             return;
@@ -146,17 +206,15 @@ impl Tx<'_> {
     #[inline]
     pub(super) fn hand_over(&mut self, logged_at: Option<Lsn>) -> bool {
         let Some(told) = self.telling.told.get_mut().take() else { return false };
-        let Told { mut events, at_commit } = *told;
-        events.position = logged_at.unwrap_or_else(|| self.engine.tail());
-        self.engine.listeners.hand_over(&events);
-        at_commit.into_iter().for_each(|then| then(logged_at));
+        let position = logged_at.unwrap_or_else(|| self.engine.tail());
+        told.hand_over(&self.engine.listeners, position, logged_at);
         true
     }
 
-    /// Has something done when the transaction commits, in the order of these calls. It is not done if the transaction
-    /// is undone.
+    /// Has something done when the transaction commits, in the order of these calls and of what is told. It is not done
+    /// if the transaction is undone.
     pub fn at_commit(&mut self, then: AtCommit) {
-        self.telling.told.get_mut().get_or_insert_default().at_commit.push(then);
+        self.telling.told.get_mut().get_or_insert_default().at_commit(then);
     }
 }
 

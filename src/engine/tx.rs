@@ -1,14 +1,14 @@
 //! A transaction: locked shards, and the effects that happen under these locks as one record of the log.
 
 use super::Engine;
-use super::aside::{Aside, Undo};
+use super::aside::{Aside, StaleKeys, Undo};
 use super::durability::DurabilityState;
-use super::events::Telling;
+use super::events::{Classes, Telling};
 use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject, ZsetChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Locked, Seldom};
 use crate::value::hash::{HashRef, packed_find, passed};
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 /// An upper bound for the bytes of an effect besides its keys and values.
 pub const EFFECT_BYTES: usize = 64;
@@ -38,8 +38,8 @@ pub struct Tx<'a> {
     pub(super) telling: Telling,
     hits: Cell<u64>,
     misses: Cell<u64>,
-    /// Whether a lookup came upon an expired key.
-    stale: Cell<bool>,
+    /// Expired keys that lookups came upon, with their databases.
+    pub(super) stale: RefCell<Seldom<StaleKeys>>,
     /// The database the command works on.
     pub db: usize,
 }
@@ -70,7 +70,7 @@ impl<'a> Tx<'a> {
             telling: Telling::to(&engine.listeners),
             hits: Cell::new(0),
             misses: Cell::new(0),
-            stale: Cell::new(false),
+            stale: RefCell::new(Seldom::NONE),
             db,
         }
     }
@@ -175,7 +175,7 @@ impl<'a> Tx<'a> {
         let (space, hash) = (self.space_of(db, key), self.hash(key));
         let found = self.locked.get(space, key, hash);
         if found.is_none() && self.locked.peek(space, key, hash).is_some() {
-            self.stale.set(true);
+            self.note_stale(db, key);
         }
         self.count_lookup(db, key, found.is_some());
         found
@@ -197,14 +197,10 @@ impl<'a> Tx<'a> {
         }
         let found = self.locked.peek(self.space_of(self.db, key), key, self.hash(key))?;
         let live = !found.expired(self.now());
-        self.stale.set(self.stale.get() || !live);
+        if !live {
+            self.note_stale(self.db, key);
+        }
         live.then_some(found)
-    }
-
-    /// Whether a lookup found an expired key. [`Engine::remove_expired`] can remove it after the transaction.
-    #[inline]
-    pub fn came_upon_expired(&self) -> bool {
-        self.stale.get()
     }
 
     /// Lookups that found a live key.
@@ -238,7 +234,7 @@ impl<'a> Tx<'a> {
         let found = self.locked.peek(space, key, self.hash(key));
         let live = found.is_some_and(|e| !e.expired(self.now()));
         if found.is_some() && !live {
-            self.stale.set(true);
+            self.note_stale(db, key);
         }
         live
     }
@@ -350,6 +346,9 @@ impl<'a> Tx<'a> {
     #[inline]
     pub(super) fn note(&mut self, effect: &Effect<'_>) {
         self.begin_record();
+        if self.is_heard(Classes::CHANGED) {
+            self.tell_changed(effect);
+        }
         effect.encode(self.record);
         self.effects += 1;
     }

@@ -107,11 +107,10 @@ impl Tx<'_> {
     /// waiting; false if some are held by others. Then the transaction lacks them: it changes nothing more, and is run
     /// again with them. `to_write`: exclusively; what is held shared already stays so otherwise.
     pub fn reach_for(&mut self, hashes: &[u64], to_write: bool) -> bool {
-        let locked = &mut self.locked;
         let mut lacking = Vec::new();
         for hash in hashes {
-            let held = if to_write { locked.owns(*hash) } else { locked.holds(*hash) };
-            if !held && !locked.try_extend(*hash) {
+            let held = if to_write { self.locked.owns(*hash) } else { self.locked.holds(*hash) };
+            if !held && !self.extend(*hash) {
                 lacking.push(*hash);
             }
         }

@@ -9,7 +9,8 @@ use super::table::Table;
 use super::tables::{LocalTable, Tables};
 use super::tx::Tx;
 use crate::item::{
-    AttributeValueRef, ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, put_key,
+    AttributeValueRef, ItemError, ItemKeys, ItemLimits, ItemRef, KeyBytes, KeyTexts, Template, key_text,
+    put_key,
 };
 use crate::store::collection::ItemsRef;
 use crate::store::entry::Parts;
@@ -130,24 +131,12 @@ impl Table {
     /// The name of the key that stands for an item, if there is one.
     pub fn view_name(&self, partition: &[u8], sort: &[u8]) -> Option<Vec<u8>> {
         let template = self.template.as_ref()?;
-        let text = |attr: &crate::item::KeyAttr, stored: &[u8]| match attr.key_type {
-            crate::item::KeyType::N => {
-                let mut text = Vec::with_capacity(24);
-                crate::item::read_key(attr.key_type, stored).ok().map(|value| {
-                    if let crate::item::AttributeValue::N(number) = value {
-                        number.write_text(&mut text);
-                    }
-                    text
-                })
-            }
-            _ => Some(stored.to_vec()),
-        };
         let keys = &self.schema.keys;
         let sk = match &keys.sk {
-            Some(attr) => Some(text(attr, sort)?),
+            Some(attr) => Some(key_text(attr.key_type, sort)?),
             None => None,
         };
-        template.name(&text(&keys.pk, partition)?, sk.as_deref())
+        template.name(&key_text(keys.pk.key_type, partition)?, sk.as_deref())
     }
 }
 

@@ -108,6 +108,28 @@ pub fn read_key(key_type: KeyType, bytes: &[u8]) -> Result<AttributeValue, ItemE
     }
 }
 
+/// The text that a command has for a key that [`put_key`] wrote; `None` if the bytes are not such a key.
+pub fn key_text(key_type: KeyType, bytes: &[u8]) -> Option<Vec<u8>> {
+    match key_type {
+        KeyType::S | KeyType::B => Some(bytes.to_vec()),
+        KeyType::N => Some(text_of_key(&read_key(key_type, bytes).ok()?)),
+    }
+}
+
+/// The text that a command has for a key; numbers have their canonical form.
+pub fn text_of_key(value: &AttributeValue) -> Vec<u8> {
+    match value {
+        AttributeValue::S(text) => text.as_bytes().to_vec(),
+        AttributeValue::B(bytes) => bytes.clone(),
+        AttributeValue::N(number) => {
+            let mut text = Vec::with_capacity(24);
+            number.write_text(&mut text);
+            text
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// Reads back a key attribute that [`put_key_part`] wrote and moves `bytes` past it.
 ///
 /// # Errors

@@ -45,7 +45,10 @@ pub use json::{
 };
 pub use key_range::{KeyForm, SortCondition, SortRange};
 pub use key_schema::{ItemKeys, KeyAttr, KeySchema};
-pub use keys::{KeyBytes, prefix_end, put_key, put_key_part, put_key_part_prefix, read_key, read_key_part};
+pub use keys::{
+    KeyBytes, key_text, prefix_end, put_key, put_key_part, put_key_part_prefix, read_key, read_key_part,
+    text_of_key,
+};
 pub use limits::ItemLimits;
 pub use number::{Number, NumberError};
 pub use schema::{TableSchema, check_resource_name};

@@ -89,6 +89,10 @@ pub struct Client<C: 'static> {
     pub reply_mode: ReplyMode,
     /// Whether it has a subscription.
     pub subscriber: bool,
+    /// Whether its keys are tracked, see [`ClientHandle::caching`].
+    pub tracks: bool,
+    /// Whether CLIENT CACHING was given for the next command or transaction.
+    pub caching_given: bool,
     /// Close once the replies are sent (QUIT, protocol errors).
     pub closing: bool,
     /// Whether the command runs inside EXEC.
@@ -125,6 +129,8 @@ impl<C> Client<C> {
             watcher: Watcher::default(),
             reply_mode: ReplyMode::On,
             subscriber: false,
+            tracks: false,
+            caching_given: false,
             closing: false,
             in_exec: false,
             memory_is_short: false,
@@ -154,6 +160,14 @@ impl<C> Client<C> {
     pub fn set_reply_mode(&mut self, mode: ReplyMode) {
         self.reply_mode = mode;
         self.handle.silent.store(mode == ReplyMode::Off, Relaxed);
+    }
+
+    /// Takes note that a command is done, other than one of CLIENT: CLIENT CACHING holds for it, or for the transaction
+    /// that it is part of, and no longer.
+    pub fn end_caching_given(&mut self) {
+        if self.multi.is_none() {
+            self.caching_given = false;
+        }
     }
 
     /// Changes the database.
@@ -379,11 +393,17 @@ impl<C: Sync> Parked<C> {
 
     /// For the connection: gives the client back if it was served. The connection then has it leave its lines.
     pub fn take_served(&self) -> Option<Box<Served<C>>> {
+        self.take_served_or(|| ())
+    }
+
+    /// As [`Parked::take_served`]. If the client was not served, it calls `meanwhile` before anybody can serve it.
+    pub fn take_served_or(&self, meanwhile: impl FnOnce()) -> Option<Box<Served<C>>> {
         let mut slot = self.slot.lock();
         match std::mem::replace(&mut *slot, StateSlot::Gone) {
             StateSlot::Done(served) => Some(served),
             other => {
                 *slot = other;
+                meanwhile();
                 None
             }
         }

@@ -1,5 +1,6 @@
 //! What other threads see of a client, and how they reach it.
 
+use super::caching::Caching;
 use super::inbox::Inbox;
 use super::subscriptions::{ChannelKind, Subscriptions};
 use crate::env::{AtomicInstant, Instant};
@@ -134,6 +135,8 @@ pub struct ClientHandle {
     /// tells without the lock whether there is anything.
     pushed: Mutex<Inbox>,
     pushed_bytes: AtomicUsize,
+    /// How the client's keys are tracked, if they are. The table of tracked keys changes it.
+    pub caching: Mutex<Option<Box<Caching>>>,
     /// What the client has subscribed to. The roster changes it.
     pub(super) subscriptions: Mutex<Option<Box<Subscriptions>>>,
     /// How many names of each kind these are.
@@ -178,6 +181,7 @@ impl ClientHandle {
             names: Mutex::new(ClientNames { user: b"default".to_vec(), ..ClientNames::default() }),
             pushed: Mutex::default(),
             pushed_bytes: AtomicUsize::new(0),
+            caching: Mutex::default(),
             subscriptions: Mutex::default(),
             subscribed: Default::default(),
             kill: AtomicU8::new(0),
@@ -226,6 +230,7 @@ impl ClientHandle {
             + self.multi_bytes.load(Relaxed)
             + self.watch_bytes.load(Relaxed)
             + self.wait_bytes.load(Relaxed)
+            + self.caching.lock().as_ref().map_or(0, |caching| caching.memory())
             + self.subscriptions.lock().as_ref().map_or(0, |subscriptions| subscriptions.memory())
     }
 
@@ -233,14 +238,19 @@ impl ClientHandle {
     /// log up to `shows` and waits until that is durable. False if the bytes that are held for the client would exceed
     /// `most` (0: no limit): then the caller must close the client.
     pub fn push(&self, encoded: impl FnOnce(u8) -> Bytes, shows: Lsn, most: usize) -> bool {
+        self.push_some(|version| Some(encoded(version)), shows, most)
+    }
+
+    /// As [`ClientHandle::push`], for what cannot be sent in every version of the protocol.
+    pub fn push_some(&self, encoded: impl FnOnce(u8) -> Option<Bytes>, shows: Lsn, most: usize) -> bool {
         if self.killed() == Kill::Now {
             return true;
         }
         let mut pushed = self.pushed.lock();
-        let room = most.saturating_sub(self.output_bytes.load(Relaxed));
         // The version does not change while the lock is held.
-        let taken =
-            pushed.put(encoded(self.resp.load(Relaxed)), shows, if most == 0 { usize::MAX } else { room });
+        let Some(message) = encoded(self.resp.load(Relaxed)) else { return true };
+        let room = most.saturating_sub(self.output_bytes.load(Relaxed));
+        let taken = pushed.put(message, shows, if most == 0 { usize::MAX } else { room });
         // Release: the connection's task, once woken, sees it.
         self.pushed_bytes.store(pushed.bytes(), Release);
         drop(pushed);
@@ -261,13 +271,13 @@ impl ClientHandle {
         pushed.take()
     }
 
-    /// Chooses the version of the protocol for what is sent from here on, and takes over what was sent in the version
-    /// before.
-    pub fn set_protocol(&self, version: u8) -> (Vec<Bytes>, Lsn) {
+    /// Chooses the version of the protocol for what is sent from here on. What the connection has not taken over yet
+    /// follows in this version.
+    pub fn set_protocol(&self, version: u8) {
         let mut pushed = self.pushed.lock();
         self.resp.store(version, Relaxed);
-        self.pushed_bytes.store(0, Release);
-        pushed.take()
+        pushed.rewrite(version);
+        self.pushed_bytes.store(pushed.bytes(), Release);
     }
 
     /// How many names of a kind the client has subscribed to.

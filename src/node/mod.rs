@@ -1,17 +1,19 @@
 //! What a server knows apart from its commands: its clients and what they wait for, statistics, the slow log, the
-//! latency monitor, MONITOR's clients, subscribers and messages, what was refused to users, pauses, and the request to
-//! end.
+//! latency monitor, MONITOR's clients, subscribers and messages, clients that cache, what was refused to users, pauses,
+//! and the request to end.
 //!
 //! The rooms above decide what a command is. Clients and server are generic over commands and their table, and only
 //! hold references to them.
 
 mod acl_log;
+mod caching;
 mod client;
 pub mod command_log;
 mod counts;
 pub mod handle;
 pub mod hot_keys;
 mod inbox;
+mod invalidations;
 mod latency;
 mod monitor;
 mod notifications;
@@ -27,9 +29,11 @@ mod server;
 mod shutdown;
 mod stats;
 mod subscriptions;
+mod tracking;
 mod transaction;
 
 pub use acl_log::{AclEntry, AclLog};
+pub use caching::{Caching, CachingMode};
 pub use client::{
     AwaitedKey, Client, Parked, ReplyMode, Served, StateSlot, Wait, end_transaction, forget_watched,
 };
@@ -47,4 +51,5 @@ pub use server::{Reconfigured, Server};
 pub use shutdown::Shutdown;
 pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
 pub use subscriptions::ChannelKind;
+pub use tracking::{PARTS as TRACKING_PARTS, Tracking, TrackingRequest};
 pub use transaction::{Multi, Watched, WatchedItem};

@@ -3,7 +3,7 @@
 //! An event is queued under the locks of its transaction and delivered once these are given back, as what EXEC
 //! publishes. So a client that is told of a change finds it done, and two changes of a key are told in their order.
 
-use super::outgoing::Publication;
+use super::outgoing::{Posted, Publication};
 use super::publish::Broker;
 use super::subscriptions::ChannelKind;
 use crate::config::KeyspaceEvents;
@@ -64,7 +64,8 @@ impl Notifications {
         let kind = ChannelKind::Channel;
         if self.broker.roster.each_receiver(kind, &channel, |_, _| ()) > 0 {
             let (payload, shows) = (payload.into(), events.position());
-            self.broker.queue(Publication { kind, channel: channel.into(), payload, shows });
+            let channel = channel.into();
+            self.broker.queue(Posted::Message(Publication { kind, channel, payload, shows }));
         }
     }
 }

@@ -1,14 +1,17 @@
 //! Messages that transactions publish: they are queued at the commit and delivered once the shards are given back.
 
 use super::subscriptions::ChannelKind;
+use super::tracking::Invalidation;
 use crate::engine::AtCommit;
 use crate::log::Lsn;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{
     AtomicUsize,
-    Ordering::{Acquire, Relaxed, Release},
+    Ordering::{Acquire, Relaxed, Release, SeqCst},
+    fence,
 };
 
 /// An empty queue with room for more messages than this frees its memory.
@@ -26,12 +29,32 @@ pub struct Publication {
     pub shows: Lsn,
 }
 
+/// What clients are to get.
+pub(super) enum Posted {
+    /// A message on a channel.
+    Message(Publication),
+    /// What clients that cache are told.
+    Invalidation(Invalidation),
+}
+
+/// How many messages a thread may have queued that another one is to deliver.
+const MOST_OWN: usize = 1024;
+/// After so many messages the right to deliver goes to a thread that waits for it.
+const TURN: usize = 256;
+
+thread_local! {
+    /// How many messages this thread has queued since it last had the right to deliver.
+    static OWN: Cell<usize> = const { Cell::new(0) };
+}
+
 /// The messages of transactions that have committed, in the order of their commits. A transaction queues its messages
-/// while it holds its shards, and delivers what is queued once it has given them back. So the queue holds no more than
-/// what the transactions have published that are just ending.
+/// while it holds its shards, and has them delivered once it has given them back.
+///
+/// One thread delivers at a time. Others leave their messages to it, unless these have become many. So no thread waits
+/// for the messages of another's transaction, and the queue holds little beside what single transactions have queued.
 #[derive(Default)]
 pub(super) struct Outgoing {
-    queue: Mutex<VecDeque<Publication>>,
+    queue: Mutex<VecDeque<Posted>>,
     /// How many messages are queued or on their way to inboxes.
     pending: AtomicUsize,
     /// The lock of the thread that delivers.
@@ -40,15 +63,19 @@ pub(super) struct Outgoing {
 
 impl Outgoing {
     /// Queues a message. Takes no shard and no lock of the roster.
-    pub(super) fn put(&self, publication: Publication) {
+    pub(super) fn put(&self, what: Posted) {
         self.pending.fetch_add(1, Relaxed);
-        self.queue.lock().push_back(publication);
+        self.queue.lock().push_back(what);
+        OWN.set(OWN.get() + 1);
     }
-}
 
-impl Outgoing {
+    /// Whether all messages that this thread has seen queued are in inboxes.
+    pub(super) fn is_empty(&self) -> bool {
+        self.pending.load(Acquire) == 0
+    }
+
     /// Takes the first message out. A queue that is empty keeps little memory.
-    fn next(&self) -> Option<Publication> {
+    fn next(&self) -> Option<Posted> {
         let mut queue = self.queue.lock();
         let next = queue.pop_front();
         if queue.is_empty() && queue.capacity() > KEPT {
@@ -57,17 +84,23 @@ impl Outgoing {
         next
     }
 
-    /// Calls `send` with each message. When it returns, those that this thread has queued are sent. The caller holds no
-    /// shard.
-    pub(super) fn deliver(&self, mut send: impl FnMut(Publication)) {
-        if self.pending.load(Acquire) == 0 {
-            return;
-        }
-        let _delivering = self.delivering.lock();
-        loop {
-            let Some(publication) = self.next() else { return };
-            send(publication);
-            self.pending.fetch_sub(1, Release);
+    /// Calls `send` with each message. When it returns, those that this thread has queued are sent, or another thread
+    /// is sending what is queued. The caller holds no shard.
+    pub(super) fn deliver(&self, mut send: impl FnMut(Posted)) {
+        // With the fence below: the thread that gives the right back sees what was queued before this one asked for it.
+        fence(SeqCst);
+        while !self.is_empty() {
+            let many = OWN.get() >= MOST_OWN;
+            let right = if many { Some(self.delivering.lock()) } else { self.delivering.try_lock() };
+            let Some(right) = right else { return };
+            OWN.set(0);
+            for _ in 0..TURN {
+                let Some(next) = self.next() else { break };
+                send(next);
+                self.pending.fetch_sub(1, Release);
+            }
+            MutexGuard::unlock_fair(right);
+            fence(SeqCst);
         }
     }
 }
@@ -78,7 +111,7 @@ impl Publication {
         let outgoing = Arc::clone(outgoing);
         Box::new(move |position| {
             let shows = self.shows.max(position.unwrap_or(0));
-            outgoing.put(Self { shows, ..self });
+            outgoing.put(Posted::Message(Self { shows, ..self }));
         })
     }
 }
@@ -95,7 +128,10 @@ mod tests {
             let publication = Publication { kind: ChannelKind::Channel, channel, payload, shows: before };
             publication.at_commit(&outgoing)(position);
             let mut sent = Vec::new();
-            outgoing.deliver(|publication| sent.push(publication.shows));
+            outgoing.deliver(|what| match what {
+                Posted::Message(publication) => sent.push(publication.shows),
+                Posted::Invalidation(_) => panic!("nobody caches"),
+            });
             assert_eq!(sent, [shows]);
             outgoing.deliver(|_| panic!("it was delivered"));
         }

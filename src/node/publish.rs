@@ -6,10 +6,11 @@
 
 use super::counts::Counts;
 use super::handle::ClientHandle;
-use super::outgoing::{Outgoing, Publication};
+use super::outgoing::{Outgoing, Posted, Publication};
 use super::output;
 use super::roster::Roster;
 use super::subscriptions::ChannelKind;
+use super::tracking::Tracking;
 use crate::config::Config;
 use crate::engine::AtCommit;
 use crate::log::Lsn;
@@ -47,10 +48,12 @@ impl Forms {
     }
 }
 
-/// Channels and their messages.
+/// Channels and their messages, and clients that cache.
 pub struct Broker {
     /// Who has subscribed to what.
     pub roster: Roster,
+    /// Who caches what.
+    pub tracking: Tracking,
     outgoing: Arc<Outgoing>,
     config: Arc<Config>,
     counts: Arc<Counts>,
@@ -58,12 +61,28 @@ pub struct Broker {
 
 impl Broker {
     pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Self {
-        Self { roster: Roster::default(), outgoing: Arc::default(), config, counts }
+        let tracking = Tracking::new(Arc::clone(&config), Arc::clone(&counts));
+        Self { roster: Roster::default(), tracking, outgoing: Arc::default(), config, counts }
     }
 
     /// Sends a message to all subscribers of a channel; returns how many it goes to. Those who get it see it once the
-    /// log is settled up to `shows`. O(subscribers + patterns).
+    /// log is settled up to `shows`. It follows the messages of transactions that have committed before. The caller
+    /// holds no shard. O(subscribers + patterns).
     pub fn publish(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], shows: Lsn) -> usize {
+        if self.outgoing.is_empty() {
+            return self.send(kind, channel, payload, shows);
+        }
+        let receivers = self.roster.each_receiver(kind, channel, |_, _| ());
+        if receivers > 0 {
+            let (channel, payload) = (channel.into(), payload.into());
+            self.queue(Posted::Message(Publication { kind, channel, payload, shows }));
+            self.deliver();
+        }
+        receivers
+    }
+
+    /// Puts a message into the inboxes of all subscribers of a channel; returns how many these are.
+    fn send(&self, kind: ChannelKind, channel: &[u8], payload: &[u8], shows: Lsn) -> usize {
         let most = output::most_of_subscribers(&self.config.snapshot());
         let name: &[u8] = if kind == ChannelKind::Shard { b"smessage" } else { b"message" };
         let mut plain = Forms::default();
@@ -87,8 +106,8 @@ impl Broker {
     }
 
     /// Queues a message of a transaction that commits. Takes no shard and no lock of the roster.
-    pub(super) fn queue(&self, publication: Publication) {
-        self.outgoing.put(publication);
+    pub(super) fn queue(&self, what: Posted) {
+        self.outgoing.put(what);
     }
 
     /// Publishes a message when a transaction commits.
@@ -96,11 +115,14 @@ impl Broker {
         publication.at_commit(&self.outgoing)
     }
 
-    /// Delivers the messages of transactions that have committed. When it returns, those of this thread's transactions
-    /// are in the inboxes. The caller holds no shard.
+    /// Delivers what transactions that have committed have queued. When it returns, what this thread's transactions
+    /// have queued is in the inboxes, or another thread is about to put it there. The caller holds no shard.
     pub(super) fn deliver(&self) {
-        self.outgoing.deliver(|Publication { kind, channel, payload, shows }| {
-            self.publish(kind, &channel, &payload, shows);
+        self.outgoing.deliver(|what| match what {
+            Posted::Message(Publication { kind, channel, payload, shows }) => {
+                self.send(kind, &channel, &payload, shows);
+            }
+            Posted::Invalidation(what) => self.tracking.tell(what),
         });
     }
 }

@@ -9,7 +9,7 @@
 //! a socket or takes a shard of the store.
 
 use super::handle::ClientHandle;
-use super::subscriptions::ChannelKind;
+use super::subscriptions::{ChannelKind, Subscriptions};
 use crate::text::glob_match;
 use ahash::{AHashMap, RandomState};
 use parking_lot::{Mutex, RwLock};
@@ -142,17 +142,28 @@ impl Roster {
 
     /// Ends all of a client's subscriptions.
     pub fn leave(&self, client: &Arc<ClientHandle>) {
+        self.leave_some(client, usize::MAX);
+    }
+
+    /// Ends some of a client's subscriptions, at most so many of each kind; returns whether others are left.
+    pub fn leave_some(&self, client: &Arc<ClientHandle>, most: usize) -> bool {
         for kind in ChannelKind::ALL {
-            for name in Self::names_of(client, kind) {
+            for name in Self::some_names_of(client, kind, most) {
                 self.change(kind, &name, client, false, || ());
             }
         }
+        client.is_subscriber()
     }
 
     /// The names of a kind that a client has subscribed to, in no order.
     pub fn names_of(client: &ClientHandle, kind: ChannelKind) -> Vec<Arc<[u8]>> {
+        Self::some_names_of(client, kind, usize::MAX)
+    }
+
+    fn some_names_of(client: &ClientHandle, kind: ChannelKind, most: usize) -> Vec<Arc<[u8]>> {
         let subscriptions = client.subscriptions.lock();
-        subscriptions.as_ref().map(|own| own.of(kind).iter().cloned().collect()).unwrap_or_default()
+        let some = |own: &Subscriptions| own.of(kind).iter().take(most).cloned().collect();
+        subscriptions.as_deref().map(some).unwrap_or_default()
     }
 
     /// Calls `send` for each subscriber that a message on a channel goes to, with the pattern by which it does. No

@@ -5,6 +5,7 @@ use super::command_log::{CommandLogs, Logged};
 use super::counts::Counts;
 use super::handle::ClientHandle;
 use super::hot_keys::HotKeys;
+use super::invalidations::Invalidations;
 use super::latency::LatencyMonitor;
 use super::notifications::Notifications;
 use super::pause::Pause;
@@ -13,6 +14,7 @@ use super::rates::Rates;
 use super::running::RunningScripts;
 use super::shutdown::Shutdown;
 use super::stats::{Histogram, WorkerStats};
+use super::tracking::TrackingRequest;
 use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::{Engine, Listener};
 use crate::env::{Instant, Random};
@@ -111,6 +113,7 @@ impl<R> Server<R> {
         let broker = Arc::new(Broker::new(Arc::clone(&config), Arc::clone(&counts)));
         let notifications = Arc::new(Notifications::through(Arc::clone(&broker)));
         engine.listeners.add(Arc::clone(&notifications) as Arc<dyn Listener>);
+        engine.listeners.add(Arc::new(Invalidations::through(Arc::clone(&broker))));
         let server = Self {
             random: Mutex::new(random),
             engine,
@@ -159,6 +162,20 @@ impl<R> Server<R> {
         }
         self.notifications.choose(settings.notify_keyspace_events);
         self.engine.listeners.wants_changed();
+    }
+
+    /// Begins to track the keys of a client, or changes how they are tracked. What the client reads from here on
+    /// counts.
+    pub fn track(&self, client: &Arc<ClientHandle>, wanted: TrackingRequest<'_>) {
+        self.broker.tracking.begin(client, wanted);
+        self.engine.listeners.wants_changed();
+    }
+
+    /// Ends the tracking of a client's keys.
+    pub fn stop_tracking(&self, client: &ClientHandle) {
+        if self.broker.tracking.end(client) {
+            self.engine.listeners.wants_changed();
+        }
     }
 
     /// A random number for choosing elements and seeding.

@@ -45,6 +45,10 @@ pub fn alter_table(tx: &mut Tx<'_>, table: &Table, schema: &TableSchema) -> Resu
     schema.validate()?;
     claim_names(tx, Some(table), schema)?;
     let mut schema = schema.clone();
+    if schema.ttl != table.schema.ttl {
+        // Items that had expired may be there again, and others may be gone.
+        tx.tell_all_changed();
+    }
     if schema.ttl != table.schema.ttl && table.counts.items.load(Relaxed) > 0 {
         // Entries hold their items' expiry, so a new TTL attribute means that they are written again.
         let active = schema.indexes.iter_mut().filter(|index| index.status == IndexStatus::Active);

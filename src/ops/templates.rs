@@ -79,7 +79,7 @@ pub fn templates_overlap(schema: &TableSchema, other: &Table) -> OpError {
 }
 
 /// Checks that no other table's template shares a name with the schema's template. If views change, it marks all
-/// watched keys as changed, because a watched key may then mean something else.
+/// watched keys as changed, and tells it of all keys, because a key may then mean something else.
 pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSchema) -> Result<(), OpError> {
     if !changes_views(table, schema) {
         return Ok(());
@@ -90,5 +90,6 @@ pub(super) fn claim_names(tx: &Tx<'_>, table: Option<&Table>, schema: &TableSche
         return Err(templates_overlap(schema, &other));
     }
     tx.engine().store.raise_all();
+    tx.tell_all_changed();
     Ok(())
 }

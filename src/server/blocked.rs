@@ -72,7 +72,7 @@ impl Connection {
             local.worker.borrow_mut().serve_ready();
         }
         if many {
-            self.sending(leave_lines(&local, &parked)).await;
+            self.sending(false, leave_lines(&local, &parked)).await;
         } else {
             parked.leave(&engine.store, 0..parked.lines());
         }
@@ -120,10 +120,12 @@ impl Connection {
     async fn wait_for_event(&mut self, parked: &Arc<Parked>, held_up: bool) -> Event {
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
-            let engine = &self.local.server.engine;
-            if let Some(served) = parked.take_served() {
+            // A message that tells of a change behind the reply must not be sent before the reply: so nobody serves the
+            // client while messages are taken.
+            if let Some(served) = parked.take_served_or(|| self.take_pushed()) {
                 return Poll::Ready(Event::Served(served));
             }
+            let engine = &self.local.server.engine;
             if self.shared.client.killed() != Kill::No {
                 return Poll::Ready(Event::Gone);
             }
@@ -136,7 +138,7 @@ impl Connection {
             if to_serve || parked.is_held_up() != held_up {
                 return Poll::Ready(Event::Woken);
             }
-            self.send_meanwhile(cx);
+            self.send_replies(cx);
             self.read_ahead(cx)
         })
         .await
@@ -157,12 +159,18 @@ impl Connection {
         .await;
     }
 
-    /// Waits for the result of a command that runs elsewhere, and meanwhile sends the client what is due.
-    pub(super) async fn sending<T>(&mut self, other: impl Future<Output = T>) -> T {
+    /// Waits for something else, and meanwhile sends the client what is due. `works`: a command of the client works on
+    /// the data. Then what others send the client waits for the command's reply, because it may tell of a change of
+    /// what that reply shows.
+    pub(super) async fn sending<T>(&mut self, works: bool, other: impl Future<Output = T>) -> T {
         let mut other = pin!(other);
         poll_fn(|cx| {
             self.shared.client.waker.register(cx.waker());
-            self.send_meanwhile(cx);
+            if works {
+                self.send_replies(cx);
+            } else {
+                self.send_meanwhile(cx);
+            }
             other.as_mut().poll(cx)
         })
         .await
@@ -171,10 +179,12 @@ impl Connection {
     /// Sends earlier replies and what other clients push, as far as the socket takes them. The task is woken when the
     /// socket takes more.
     fn send_meanwhile(&mut self, cx: &mut Context<'_>) {
-        if self.shared.client.pushed_bytes() > 0 {
-            self.take_pushed();
-            self.local.flush(&self.shared);
-        }
+        self.take_pushed();
+        self.send_replies(cx);
+    }
+
+    /// Sends what is in the outbox, as far as the socket takes it. The task is woken when the socket takes more.
+    fn send_replies(&mut self, cx: &mut Context<'_>) {
         while self.shared.client.killed() == Kill::No
             && self.shared.outbox.borrow().wants_write()
             && self.shared.write.poll_writable(cx).is_ready()

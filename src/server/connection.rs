@@ -35,6 +35,9 @@ const UNAUTHENTICATED_INPUT: u64 = 1 << 20;
 /// How many ms a command that no pause holds back waits before it passes its gates again.
 const LOOK_AGAIN_MILLIS: u64 = 20;
 
+/// So many subscriptions of each kind a connection leaves at its end before other connections have their turn.
+const SUBSCRIPTIONS: usize = 1024;
+
 enum Event {
     /// Bytes were read: how many, and whether into the worker's scratch buffer (true) or the connection's own.
     Read(usize, bool),
@@ -132,6 +135,10 @@ impl Connection {
             }
         }
         self.drain().await;
+        // In pieces, between which other connections have their turn. There may be millions.
+        while self.local.server.broker.roster.leave_some(&self.shared.client, SUBSCRIPTIONS) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Waits for input, for room in the socket, or to be woken.
@@ -354,7 +361,7 @@ impl Connection {
             Err(error) => return self.refuse_long(client, &error, began),
         };
         let _ = give.send(client);
-        let Ok(Some((client, replies, ran, stats))) = self.sending(result).await else { return false };
+        let Ok(Some((client, replies, ran, stats))) = self.sending(works, result).await else { return false };
         self.client = Some(client);
         self.local.stats.absorb(&stats);
         let Some(progress) = ran else { return false };

@@ -3,7 +3,7 @@
 use crate::command::Server;
 use crate::config::{MemoryOrPercent, Settings};
 use crate::env::{memory, process};
-use crate::node::{ClientHandle, Kill, output};
+use crate::node::{ClientHandle, Kill, TRACKING_PARTS, output};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -21,6 +21,7 @@ pub(super) async fn watch(server: Arc<Server>) {
         sample(&server);
         server.start_scheduled_save();
         let settings = server.config.snapshot();
+        look_after_tracking(&server, &settings).await;
         if count % CLIENT_TICKS == 0 {
             look_after_clients(&server, &settings);
         }
@@ -32,6 +33,22 @@ pub(super) async fn watch(server: Arc<Server>) {
             evict_clients(&server, limit);
         }
     }
+}
+
+/// How many tracked keys are forgotten at most at a tick if the limit was lowered.
+const TRACKED_KEYS: usize = 4096;
+
+/// Takes what clients have read that do not cache any more out of the table of tracked keys, and keeps it below its
+/// limit.
+async fn look_after_tracking(server: &Server, settings: &Settings) {
+    let tracking = &server.broker.tracking;
+    if tracking.take_has_left() {
+        for part in 0..TRACKING_PARTS {
+            tracking.sweep(part);
+            tokio::task::yield_now().await;
+        }
+    }
+    tracking.trim(usize::try_from(settings.tracking_table_max_keys).unwrap_or(usize::MAX), TRACKED_KEYS);
 }
 
 fn sample(server: &Server) {

@@ -267,6 +267,7 @@ impl Local {
         self.gone.notify_one();
         self.server.clients.lock().remove(&handle.id);
         self.server.broker.roster.leave(handle);
+        self.server.stop_tracking(handle);
         if handle.monitor.swap(false, Relaxed) {
             self.server.monitors.fetch_sub(1, Relaxed);
         }

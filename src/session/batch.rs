@@ -75,6 +75,9 @@ impl Worker {
                 } else {
                     self.step_unheard(client, found, these, now, &mut clock, out)
                 };
+                if client.caching_given {
+                    note_done(client, found, stop);
+                }
                 if self.server.engine.store.has_ready() {
                     self.serve_ready();
                     // The time for serving, and for waiting for shards meanwhile, does not count for the next command.
@@ -219,6 +222,15 @@ impl Worker {
         multi.kept_bytes += Call::kept_bytes(command, bytes);
         client.handle.multi_bytes.store(multi.queue.memory(), Relaxed);
         client.handle.multi.store(multi.queue.len() as i32, Relaxed);
+    }
+}
+
+/// What CLIENT CACHING was given for is over, if a command is done that is none of CLIENT.
+#[cold]
+fn note_done(client: &mut Client, found: LookedUp, stop: Option<Stop>) {
+    let is_done = !matches!(stop, Some(Stop::Long | Stop::Paused(_) | Stop::Blocked));
+    if is_done && !found.command.is_ok_and(|command| command.full_name.starts_with("client")) {
+        client.end_caching_given();
     }
 }
 

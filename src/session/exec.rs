@@ -8,7 +8,7 @@ use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, is_write};
-use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork, VIEW_DB};
+use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
 use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
 use crate::store::{Locked, Mode, shown};
@@ -69,10 +69,14 @@ fn exec(
     };
     let ran = server.engine.transact(run.db, &mut record, &mut run);
     let Run { concluded, monitored, worker, client, .. } = run;
+    // A transaction that was cancelled leaves everything as it was.
+    if let Ok((Ok(()), _, Some(stale))) = &ran {
+        shown::apart(|| server.engine.remove_expired(stale, &mut record));
+    }
     give_back(&mut record);
     worker.record = record;
     let outcome = match ran {
-        Ok((outcome, wrote)) => {
+        Ok((outcome, wrote, _)) => {
             if wrote {
                 worker.wrote = true;
                 client.wrote_upto = server.engine.tail();
@@ -119,8 +123,8 @@ struct Run<'q> {
 }
 
 impl UnitOfWork for Run<'_> {
-    /// The outcome, and whether the transaction changed something.
-    type Done = (Result<(), Fail>, bool);
+    /// The outcome, whether the transaction changed something, and expired keys that it came upon.
+    type Done = (Result<(), Fail>, bool, Option<Box<StaleKeys>>);
 
     fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
         let mut locked = self.lock_all_calls(engine, reach);
@@ -143,7 +147,7 @@ impl UnitOfWork for Run<'_> {
             || !watches_hold(&Cx { tx, out, client, server, settings, prepared: &mut None })
         {
             out.null_array();
-            return (Ok(()), false);
+            return (Ok(()), false, None);
         }
         let engine = tx.engine();
         let may_lack = |queued: &Queued<Command>| locks::may_be_run_again(engine, queued.command);
@@ -151,7 +155,7 @@ impl UnitOfWork for Run<'_> {
             tx.expect_more_shards();
         }
         let outcome = self.replay_or_run(tx);
-        (outcome, tx.effects() > 0)
+        (outcome, tx.effects() > 0, tx.take_stale())
     }
 
     fn undone(&mut self) {
@@ -192,7 +196,8 @@ impl Run<'_> {
             return locks::lock_whole(engine, mode.or(needed), self.now);
         }
         let whole = |call: &Call<'_>| call.command.has(flag::WHOLE | flag::ALL_SHARDS);
-        let once = |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN);
+        let once =
+            |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN) && !call.command.is_undoable();
         let again = calls.iter().any(|call| locks::may_be_run_again(engine, call.command));
         if reach.is_everything() || calls.iter().any(|call| whole(call) || (again && once(call))) {
             return locks::lock_whole(engine, mode, self.now);
@@ -277,6 +282,7 @@ impl Run<'_> {
             });
             if queued.command.has(flag::ADMIN) {
                 worker.refresh();
+                tx.listeners_changed();
                 settings = Arc::clone(&worker.settings);
                 settings_hold = false;
             }

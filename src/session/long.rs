@@ -58,6 +58,9 @@ impl Worker {
                     client.has_own_thread = true;
                     self.execute(client, command, args, None, now, &mut clock, out);
                     client.has_own_thread = false;
+                    if !client.postponed {
+                        client.end_caching_given();
+                    }
                     if std::mem::take(&mut client.postponed) {
                         Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS)))
                     } else {

@@ -6,7 +6,7 @@ use super::worker::{Worker, give_back};
 use super::{exec, gate};
 use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, is_write};
 use crate::config::Settings;
-use crate::engine::{Engine, NotNow, Reach, Tx, UnitOfWork};
+use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork};
 use crate::node::WorkerStats;
 use crate::node::handle::state;
 use crate::resp::Reply;
@@ -36,9 +36,8 @@ struct OneCommand<'c> {
 struct Ran {
     outcome: Result<(), Fail>,
     wrote: bool,
-    came_upon_expired: bool,
-    /// The database that the command worked on.
-    db: usize,
+    /// Expired keys that it came upon.
+    stale: Option<Box<StaleKeys>>,
 }
 
 impl UnitOfWork for OneCommand<'_> {
@@ -100,7 +99,7 @@ impl UnitOfWork for OneCommand<'_> {
         };
         let mut outcome = crate::command::run(command, &mut cx, args);
         if tx.lacks_shards() {
-            return Ran { outcome, wrote: false, came_upon_expired: false, db: tx.db };
+            return Ran { outcome, wrote: false, stale: None };
         }
         if command.has(flag::WHOLE) && !is_write(command) && engine.store.clears() != self.clears {
             // The data was taken away while the command walked over it.
@@ -116,7 +115,7 @@ impl UnitOfWork for OneCommand<'_> {
             self.client.parked = wait.map(|wait| Parked::register(engine, self.client, command, wait));
         }
         let wrote = tx.effects() > 0 || tx.acknowledges();
-        Ran { outcome, wrote, came_upon_expired: tx.came_upon_expired(), db: tx.db }
+        Ran { outcome, wrote, stale: tx.take_stale() }
     }
 
     fn undone(&mut self) {
@@ -193,16 +192,14 @@ impl Worker {
             out,
         };
         let ran = server.engine.transact(unit.client.db, &mut self.record, &mut unit);
-        let Ran { outcome, wrote, came_upon_expired, db } =
+        let Ran { outcome, wrote, stale } =
             ran.map_err(|reason| gate::held_up(client, &reason, &server.engine))?;
         if wrote {
             self.wrote = true;
             client.wrote_upto = server.engine.tail();
         }
-        if came_upon_expired {
-            let positions = command.key_positions(args).unwrap_or_default();
-            let keys = positions.iter().filter_map(|p| args.get(*p).copied());
-            shown::apart(|| server.engine.remove_expired(db, keys, &mut self.record));
+        if let Some(stale) = stale {
+            shown::apart(|| server.engine.remove_expired(&stale, &mut self.record));
         }
         give_back(&mut self.record);
         outcome

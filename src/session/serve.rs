@@ -169,6 +169,7 @@ impl Worker {
         client.wait = None;
         let args: Vec<&[u8]> = parked.wait.args.iter().map(|arg| &**arg).collect();
         self.count(client, parked.command, &args, outcome, 0, &mut clock, out);
+        client.end_caching_given();
         Self::after(client, out, 0);
         Turn::Over
     }
@@ -186,6 +187,7 @@ impl Worker {
             WaitEnd::Unblocked => Err(UNBLOCKED),
         };
         self.count(client, parked.command, &args, outcome, mark, &mut clock, out);
+        client.end_caching_given();
         Self::after(client, out, mark);
     }
 }

@@ -58,6 +58,7 @@ mod streams;
 mod structure;
 mod survival;
 mod switching;
+mod tracking;
 mod views;
 mod writers;
 mod zset_waiting;

@@ -368,3 +368,184 @@ fn messages_of_a_script_that_nobody_gets_take_no_memory() {
     assert_eq!(client.call(&["EVAL", script, "0"]), Value::Int(1));
     assert!(peak(&mut client) < before + (8 << 20), "{before} {}", peak(&mut client));
 }
+
+/// Sends commands in one piece, and reads so many values.
+fn pipelined(client: &mut Client, lines: &[&str], values: usize) -> Vec<String> {
+    let all: Vec<u8> =
+        lines.iter().flat_map(|line| Client::encode(&line.split(' ').collect::<Vec<_>>())).collect();
+    client.send_raw(&all).unwrap();
+    (0..values).map(|_| client.read().to_string()).collect()
+}
+
+#[test]
+fn a_change_of_the_protocol_in_a_transaction_puts_no_message_into_its_array() {
+    let server = Server::start(&["--save", ""]);
+    let mut client = server.client_with(3);
+    let seen = pipelined(
+        &mut client,
+        &["MULTI", "SUBSCRIBE a b", "PUBLISH a x", "HELLO 2", "GET k", "EXEC", "PING"],
+        9,
+    );
+    assert!(seen[5].starts_with("[[\"subscribe\" \"a\" :1] :1 [\"server\""), "{seen:?}");
+    assert!(seen[5].ends_with("nil($-1)]"), "{seen:?}");
+    // In the version that was chosen, and the array has one element for each command.
+    assert_eq!(seen[6..], ["[\"subscribe\" \"b\" :2]", "[\"message\" \"a\" \"x\"]", "[\"pong\" \"\"]"]);
+}
+
+/// The messages come nevertheless if the client wants no replies.
+#[test]
+fn a_change_of_the_protocol_without_replies_loses_no_message() {
+    let server = Server::start(&["--save", "", "--io-threads", "1"]);
+    let mut client = server.client_with(3);
+    client.run("SUBSCRIBE a");
+    let seen = pipelined(&mut client, &["CLIENT REPLY OFF", "PUBLISH a 1", "HELLO 2", "PUBLISH a 2"], 1);
+    assert_eq!(seen, [">[\"message\" \"a\" \"1\"]"]);
+}
+
+#[test]
+fn unsubscribing_from_all_in_a_transaction_is_one_element() {
+    for proto in [2, 3] {
+        let server = Server::start(&["--save", ""]);
+        let mut client = server.client_with(proto);
+        client.run("SUBSCRIBE a");
+        let lines =
+            ["UNSUBSCRIBE", "MULTI", "SUBSCRIBE a", "SUBSCRIBE b", "UNSUBSCRIBE", "SET k v", "EXEC", "PING"];
+        let seen = pipelined(&mut client, &lines, 9);
+        assert_eq!(seen[6].matches("subscribe").count(), 3, "{seen:?}");
+        assert!(seen[6].ends_with("+OK]") && seen[7].contains(" :0]"), "{seen:?}");
+        assert_eq!(seen[8], "+PONG");
+    }
+}
+
+/// A transaction that runs on a thread of its own subscribes, and others publish at once.
+#[test]
+fn no_message_comes_before_the_reply_of_the_transaction_that_subscribes() {
+    let server = Server::start(&["--save", "", "--io-threads", "2"]);
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (mut publisher, over) = (server.client(), &over);
+        scope.spawn(move || {
+            while !over.load(Relaxed) {
+                publisher.run("PUBLISH a x");
+            }
+        });
+        for _ in 0..20 {
+            let mut client = server.client_with(3);
+            let send: [&[&str]; 4] = [
+                &["MULTI"],
+                &["SUBSCRIBE", "a"],
+                &["EVAL", "for i = 1, 3000000 do end return 'done'", "0"],
+                &["EXEC"],
+            ];
+            client.send_raw(&send.iter().flat_map(|args| Client::encode(args)).collect::<Vec<_>>()).unwrap();
+            let seen: Vec<String> = (0..4).map(|_| client.read().to_string()).collect();
+            assert_eq!(seen[3], "[[\"subscribe\" \"a\" :1] \"done\"]");
+        }
+        over.store(true, Relaxed);
+    });
+}
+
+/// What a transaction publishes and what is told of its changes have one order.
+#[test]
+fn messages_and_events_of_a_transaction_keep_their_order() {
+    on_both(&["--notify-keyspace-events", "KA"], |server| {
+        let mut subscriber = server.client();
+        subscriber.run("PSUBSCRIBE *");
+        let mut client = server.client();
+        let lines = ["MULTI", "PUBLISH a 1", "SET k v", "PUBLISH a 2", "PUBLISH a 3", "DEL k", "EXEC"];
+        pipelined(&mut client, &lines, 7);
+        let seen: Vec<String> = (0..5).map(|_| subscriber.read().items()[3].text()).collect();
+        assert_eq!(seen, ["1", "set", "2", "3", "del"]);
+    });
+}
+
+#[test]
+fn classes_that_a_transaction_chooses_hold_for_what_follows_in_it() {
+    on_both(&[], |server| {
+        let mut subscriber = server.client();
+        subscriber.run("PSUBSCRIBE *");
+        let mut client = server.client();
+        let lines =
+            ["MULTI", "SET a v", "CONFIG SET notify-keyspace-events KA", "SET b v", "EXEC", "PUBLISH end x"];
+        pipelined(&mut client, &lines, 6);
+        let seen: Vec<String> = (0..2).map(|_| subscriber.read().items()[2].text()).collect();
+        assert_eq!(seen, ["__keyspace@0__:b", "end"]);
+    });
+}
+
+#[test]
+fn a_key_that_has_expired_is_told_of_when_a_transaction_or_script_reads_it() {
+    on_both(&["--notify-keyspace-events", "Kx", "--save", ""], |server| {
+        let mut subscriber = server.client();
+        subscriber.run("PSUBSCRIBE *");
+        let mut client = server.client();
+        // Nothing else removes it.
+        client.run("DEBUG SET-ACTIVE-EXPIRE 0");
+        for (number, reads) in
+            [&["MULTI", "GET k", "EXEC"][..], &["EVAL return{redis.call('get',ARGV[1])} 0 k"]]
+                .into_iter()
+                .enumerate()
+        {
+            client.run("SET k v PX 1");
+            until("the key has not expired", || {
+                client.run("PTTL none") == Value::Int(-2) && {
+                    thread::sleep(std::time::Duration::from_millis(2));
+                    true
+                }
+            });
+            pipelined(&mut client, reads, reads.len());
+            client.run(&format!("PUBLISH end {number}"));
+            let channel = subscriber.read().items()[2].text();
+            assert_eq!(channel, "__keyspace@0__:k", "{reads:?}");
+            assert_eq!(subscriber.read().items()[3].text(), number.to_string());
+        }
+    });
+}
+
+/// One thread delivers what a transaction has published to many, and clients of others are served meanwhile.
+#[test]
+fn a_transaction_with_many_messages_keeps_others_from_nothing() {
+    let server = Server::start(&["--save", "", "--io-threads", "3", "--notify-keyspace-events", "KEA"]);
+    let subscribers: Vec<Client> = (0..50).map(|_| subscribed(&server, 2, &["many"])).collect();
+    let mut events = server.client();
+    events.run("PSUBSCRIBE __keyspace@0__:k");
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let (mut publisher, over) = (server.client(), &over);
+        scope.spawn(move || {
+            let script = "for i = 1, 20000 do redis.call('publish', 'many', i) end return 1";
+            assert_eq!(publisher.call(&["EVAL", script, "0"]), Value::Int(1));
+            over.store(true, Relaxed);
+        });
+        let mut client = server.client();
+        let mut writes = 0;
+        while !over.load(Relaxed) || writes < 100 {
+            assert!(client.call(&["SET", "k", &writes.to_string()]).is_ok());
+            writes += 1;
+        }
+        // None is lost, and they have their order.
+        for _ in 0..writes {
+            assert_eq!(events.read().items()[3].text(), "set");
+        }
+    });
+    for mut subscriber in subscribers.into_iter().step_by(10) {
+        let seen: Vec<String> = (0..20000).map(|_| subscriber.read().items()[2].text()).collect();
+        assert!(seen.iter().enumerate().all(|(at, n)| *n == (at + 1).to_string()));
+    }
+}
+
+#[test]
+fn a_transaction_that_is_all_or_nothing_may_publish() {
+    let server = Server::start(&["--save", ""]);
+    let mut subscriber = subscribed(&server, 3, &["a"]);
+    let mut client = server.client();
+    client.run("TABLE.CREATE t PK id S");
+    let lines = ["MULTI", "ITEM.ATOMIC", "PUBLISH a no", "ITEM.CHECK t 1 IF n=1", "EXEC"];
+    let seen = pipelined(&mut client, &lines, 5);
+    assert!(seen[4].starts_with("-TXCANCELLED"), "{seen:?}");
+    let seen = pipelined(&mut client, &["MULTI", "ITEM.ATOMIC", "PUBLISH a yes", "SET k v", "EXEC"], 5);
+    assert_eq!(seen[4], "[+OK :1 +OK]");
+    assert_eq!(shown(&subscriber.read()), message("a", "yes"));
+    assert!(client.run("MULTI").is_ok() && client.run("ITEM.ATOMIC") == Value::Simple(b"QUEUED".to_vec()));
+    assert!(client.run("SUBSCRIBE a").is_error());
+}

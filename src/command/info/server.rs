@@ -60,7 +60,7 @@ pub(super) fn clients(report: &mut Report<'_>) {
     report.line("client_recent_max_input_buffer", input);
     report.line("client_recent_max_output_buffer", output);
     report.line("blocked_clients", blocked);
-    report.line("tracking_clients", 0);
+    report.line("tracking_clients", report.server.broker.tracking.clients());
     report.line("pubsub_clients", subscribers);
     report.line("watching_clients", watching);
     report.line("clients_in_timeout_table", timed);

@@ -38,9 +38,13 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report.constant(
         "latest_fork_usec:0 total_forks:0 migrate_cached_sockets:0 slave_expires_tracked_keys:0 active_defrag_hits:0 active_defrag_misses:0 \
          active_defrag_key_hits:0 active_defrag_key_misses:0 total_active_defrag_time:0 \
-         current_active_defrag_time:0 tracking_total_keys:0 tracking_total_items:0 tracking_total_prefixes:0 \
-         unexpected_error_replies:0",
+         current_active_defrag_time:0",
     );
+    let (keys, items, prefixes) = server.broker.tracking.totals();
+    report.line("tracking_total_keys", keys);
+    report.line("tracking_total_items", items);
+    report.line("tracking_total_prefixes", prefixes);
+    report.line("unexpected_error_replies", 0);
     report.line("total_error_replies", server.sum(|w| w.errors.get()));
     report.constant("dump_payload_sanitizations:0");
     report.line("total_reads_processed", server.sum(|w| w.reads.get()));

@@ -3,7 +3,7 @@
 use super::object::type_of;
 use crate::command::cursor::{ScanOptions, parse_cursor};
 use crate::command::{Cx, Outcome};
-use crate::engine::VIEW_DB;
+use crate::engine::{StaleKeys, VIEW_DB};
 use crate::env::Random;
 use crate::store::{Entry, cursor_of, position_of};
 use crate::text::glob_match;
@@ -83,8 +83,8 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     let store = &cx.tx.engine().store;
     let mut found: Vec<Vec<u8>> = Vec::new();
-    let mut expired: Vec<Vec<u8>> = Vec::new();
-    let now = cx.tx.now();
+    let mut expired = StaleKeys::default();
+    let (db, now) = (cx.tx.db, cx.tx.now());
     let views = cx.tx.db == VIEW_DB && cx.tx.engine().tables.have_views();
     if let Some(position) = position_of(cursor) {
         let mut found = Vec::new();
@@ -96,14 +96,16 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             return;
         }
         if entry.expired(now) {
-            expired.push(entry.key().to_vec());
+            expired.0.push((db, entry.key().into()));
         } else if kind_fits(entry) {
             found.push(entry.key().to_vec());
         }
     });
-    // EXEC holds the shards, so the expired keys are left for the cycle to remove.
-    if !expired.is_empty() && !cx.tx.locked().holds_all() {
-        cx.server.engine.remove_expired(cx.tx.db, expired.iter().map(Vec::as_slice), &mut Vec::new());
+    if cx.tx.locked().holds_all() {
+        // EXEC holds the shards, and has the expired keys removed once it has given them back.
+        expired.0.iter().for_each(|(db, key)| cx.tx.note_stale(*db, key));
+    } else if !expired.0.is_empty() {
+        cx.server.engine.remove_expired(&expired, &mut Vec::new());
     }
     if next == 0 && views {
         // The views follow the keys: in this call if it found few keys, else in the next.

@@ -66,14 +66,17 @@ pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fai
     }
 }
 
-/// Sets a string. `given` is the deadline of the command; if it has passed, the key is deleted instead.
+/// Sets a string. `given` is the deadline of the command; if it has passed, the key is deleted instead. Then it is told
+/// as in Redis, which sets the string and removes it at once or soon after.
 #[inline]
 fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
     if given.is_some_and(|at| at <= cx.tx.now()) {
         if cx.tx.exists(key) {
             cx.tx.apply(Effect::Delete { db: cx.db(), key });
-            cx.tell(Classes::GENERIC, "del", key);
         }
+        cx.tell(Classes::STRING, "set", key);
+        cx.tell(Classes::GENERIC, "expire", key);
+        cx.tell(Classes::EXPIRED, "expired", key);
         return;
     }
     set_to(cx, key, value, given);

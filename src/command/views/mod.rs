@@ -22,6 +22,9 @@ pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if cx.tx.is_heard(Classes::MISSED) {
         cx.tx.set_tells_misses(counts_lookups(command));
     }
+    if cx.client.tracks {
+        super::tracking::note(command, cx, args);
+    }
     if cx.tx.engine().tables.have_views() && cx.tx.db == VIEW_DB && !command.spec.keys.is_empty() {
         return routed(command, cx, args);
     }

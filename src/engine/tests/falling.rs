@@ -5,7 +5,7 @@ use super::switches::{killed, until};
 use super::{START, TABLE, assert_same, commit, configure, image, open, set, settings, unlogged};
 use crate::config::{AppendFsync, Settings};
 use crate::effect::{ItemChange, StringChange, Structural};
-use crate::engine::{Engine, NotNow};
+use crate::engine::{Engine, NotNow, StaleKeys};
 use crate::env::{Clock, CrashMode, Fault, SimDisk};
 use crate::store::Mode;
 use std::sync::Arc;
@@ -177,11 +177,11 @@ fn nothing_is_removed_while_data_is_being_read() {
     engine.set_phase(Phase::Reloading);
     let tail = engine.tail();
     let mut record = Vec::new();
-    engine.remove_expired(0, [&b"k"[..]].into_iter(), &mut record);
+    engine.remove_expired(&StaleKeys(vec![(0, Box::from(&b"k"[..]))]), &mut record);
     (0..engine.store.shard_count()).for_each(|shard| engine.expire_shard(shard, &mut record));
     assert_eq!(engine.tail(), tail);
     engine.set_phase(Phase::Serving);
-    engine.remove_expired(0, [&b"k"[..]].into_iter(), &mut record);
+    engine.remove_expired(&StaleKeys(vec![(0, Box::from(&b"k"[..]))]), &mut record);
     assert_eq!(engine.tail(), tail + 1);
 }
 

@@ -65,7 +65,8 @@ fn what_has_expired_stays_as_long_as_writers_are_paused() {
     whatever_the_clock(|h, step| {
         let engine = std::sync::Arc::clone(&h.server.engine);
         let gone = |h: &Harness| {
-            engine.remove_expired(0, std::iter::once(&b"k"[..]), &mut Vec::new());
+            engine
+                .remove_expired(&crate::engine::StaleKeys(vec![(0, Box::from(&b"k"[..]))]), &mut Vec::new());
             h.server.engine.store.db_size(0).0 == 0
         };
         h.run("SET k v PX 10");

@@ -3,11 +3,13 @@
 use crate::command::testing::{START, args_of};
 use crate::command::{Client, Server};
 use crate::config::{AppendFsync, Config, ProtectedAction, Settings};
-use crate::engine::Engine;
+use crate::effect::StringChange;
+use crate::engine::{Engine, Over};
 use crate::env::{Clock, SimDisk};
 use crate::node::ClientHandle;
 use crate::resp::{Batch, Decoder, InputLimits, Proto, Reply};
 use crate::session::{Stop, Worker};
+use crate::store::Holder;
 use std::sync::Arc;
 
 /// A server at `appendfsync always` whose log is synced only when a test says so.
@@ -177,4 +179,42 @@ fn what_a_waiting_client_is_served_is_held_as_long_as_the_write() {
     let served = parked.take_served().unwrap();
     assert!(!served.reply.is_empty());
     assert_eq!(served.shows, logged.server.engine.tail());
+}
+
+#[test]
+fn an_invalidation_is_held_as_long_as_the_change() {
+    let mut logged = Logged::new();
+    let (mut writer, mut reader) = (logged.connect(), logged.connect());
+    logged.waits(&mut reader, &["HELLO 3", "CLIENT TRACKING ON", "GET written", "GET untouched"]);
+    for line in ["SET written 1", "MULTI", "SET untouched 1", "EXEC", "FLUSHALL"] {
+        logged.waits(&mut writer, &[line]);
+        let (messages, shows) = reader.handle.take_pushed();
+        if !messages.is_empty() {
+            assert_eq!((messages.len(), shows), (1, logged.server.engine.tail()), "{line}");
+            assert!(shows > logged.server.engine.settled());
+        }
+        assert_eq!(messages.is_empty(), matches!(line, "MULTI" | "SET untouched 1"), "{line}");
+    }
+}
+
+/// A transaction has begun before the client reads, and takes the shard of what it reads only then.
+#[test]
+fn a_change_under_a_shard_that_is_taken_later_is_told() {
+    let mut logged = Logged::new();
+    let mut reader = logged.connect();
+    let engine = Arc::clone(&logged.server.engine);
+    let [written, untouched] = KEYS.map(|key| engine.store.hash(key.as_bytes()));
+    let mut record = Vec::new();
+    let mut once = false;
+    engine
+        .transact_over(Holder::Tables, Over::Hashes(&[untouched]), 0, &mut record, |tx| {
+            tx.expect_more_shards();
+            if !std::mem::replace(&mut once, true) {
+                logged.waits(&mut reader, &["HELLO 3", "CLIENT TRACKING ON", "GET written"]);
+            }
+            assert!(tx.reach_for(&[written], true));
+            tx.apply(StringChange::Set { value: b"1", expire: None }.on(0, KEYS[0].as_bytes()));
+        })
+        .unwrap();
+    assert_eq!(reader.handle.take_pushed().0.len(), 1);
 }
