@@ -21,6 +21,8 @@ mod histogram;
 mod process;
 mod random;
 mod reply;
+mod subscribers;
+mod types;
 mod workload;
 
 use std::collections::HashMap;
@@ -32,7 +34,7 @@ use serde_json::{Value, json};
 
 use drive::{Outcome, Plan};
 use fill::Fill;
-use workload::{DATASETS, Sizes, WORKLOADS};
+use workload::{Sizes, datasets, workloads};
 
 fn main() -> ExitCode {
     match run(std::env::args().skip(1)) {
@@ -60,7 +62,7 @@ fn run(mut args: impl Iterator<Item = String>) -> Result<Value, String> {
 }
 
 fn list() -> Value {
-    let rows = WORKLOADS.iter().map(|workload| {
+    let rows = workloads().map(|workload| {
         json!({
             "name": workload.name,
             "dataset": workload.dataset,
@@ -72,8 +74,7 @@ fn list() -> Value {
 
 fn run_fill(flags: &Flags) -> Result<Value, String> {
     let name = flags.required::<String>("dataset")?;
-    let dataset = DATASETS
-        .iter()
+    let dataset = datasets()
         .find(|dataset| dataset.name == name)
         .ok_or_else(|| format!("no data set is called `{name}`"))?;
     let keys = flags.keys()?;
@@ -90,8 +91,7 @@ fn run_fill(flags: &Flags) -> Result<Value, String> {
 
 fn run_load(flags: &Flags) -> Result<Value, String> {
     let name = flags.required::<String>("workload")?;
-    let workload = WORKLOADS
-        .iter()
+    let workload = workloads()
         .find(|workload| workload.name == name)
         .ok_or_else(|| format!("no workload is called `{name}`"))?;
     let plan = Plan {

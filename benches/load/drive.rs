@@ -15,6 +15,7 @@ use crate::histogram::Histogram;
 use crate::process::{self, Background};
 use crate::random::Random;
 use crate::reply::{self, Expect};
+use crate::subscribers::Subscribers;
 use crate::workload::{Sizes, Template, Workload};
 
 /// The most bytes of one read.
@@ -110,6 +111,7 @@ struct Driver {
 
 /// Runs `workload` as `plan` says.
 pub(crate) fn drive(workload: &Workload, sizes: Sizes, plan: &Plan) -> Result<Outcome, String> {
+    let _subscribers = Subscribers::start(plan.port, workload.subscribers)?;
     let mut driver = Driver::connect(workload, sizes, plan)?;
     let mut schedule = plan.rate.map(|rate| Schedule::new(rate / plan.pipeline as f64));
     if schedule.is_none() {

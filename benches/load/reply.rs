@@ -15,6 +15,8 @@ pub(crate) enum Expect {
     Bulk,
     /// An array of this many elements, or a map of half as many pairs.
     Array(usize),
+    /// An array of this many elements or fewer.
+    AtMost(usize),
     /// A page of items: a map that begins with an array `items` of this many.
     Page(usize),
     /// The replies to MULTI, this many commands and EXEC, none of which may be an error.
@@ -92,7 +94,7 @@ fn fits_kind(kind: u8, expect: Expect) -> bool {
         Expect::Ok => kind == b'+',
         Expect::Integer => kind == b':',
         Expect::Bulk => kind == b'$',
-        Expect::Array(_) | Expect::Page(_) => matches!(kind, b'*' | b'%'),
+        Expect::Array(_) | Expect::AtMost(_) | Expect::Page(_) => matches!(kind, b'*' | b'%'),
         // The reply to MULTI.
         Expect::Transaction(_) => kind == b'+',
     }
@@ -109,6 +111,7 @@ fn fits(reply: &[u8], expect: Expect) -> bool {
                 let each = if reply[0] == b'%' { 2 } else { 1 };
                 count().is_some_and(|count| count * each == elements as i64)
             }
+            Expect::AtMost(most) => count().is_some_and(|count| (0..=most as i64).contains(&count)),
             Expect::Page(items) => line(reply, 1)
                 .and_then(|(_, at)| reply[at..].strip_prefix(b"$5\r\nitems\r\n*"))
                 .and_then(|rest| line(rest, 0))
@@ -166,12 +169,13 @@ mod tests {
 
     #[test]
     fn measures_whole_replies_and_waits_for_the_rest() {
-        let cases: [(&[u8], Expect); 9] = [
+        let cases: [(&[u8], Expect); 10] = [
             (b"+OK\r\n", Expect::Ok),
             (b":-12\r\n", Expect::Integer),
             (b"$3\r\nabc\r\n", Expect::Bulk),
             (b"$12\r\nabc\r\nabcdefg\r\n", Expect::Bulk),
             (b"*2\r\n$1\r\na\r\n:1\r\n", Expect::Array(2)),
+            (b"*1\r\n:1\r\n", Expect::AtMost(2)),
             (b"%1\r\n$1\r\na\r\n*2\r\n$-1\r\n_\r\n", Expect::Array(2)),
             (b"*3\r\n#t\r\n,1.5\r\n+x\r\n", Expect::Array(3)),
             (b"*2\r\n$5\r\nitems\r\n*2\r\n*0\r\n*0\r\n", Expect::Page(2)),
@@ -189,7 +193,7 @@ mod tests {
 
     #[test]
     fn refuses_other_replies() {
-        let cases: [(&[u8], Expect); 14] = [
+        let cases: [(&[u8], Expect); 15] = [
             (b"-ERR no\r\n", Expect::Ok),
             (b"-E", Expect::Bulk),
             (b"+QUEUED\r\n", Expect::Ok),
@@ -198,6 +202,7 @@ mod tests {
             (b"+OK\r\n", Expect::Integer),
             (b"*2\r\n:1\r\n:2\r\n", Expect::Array(4)),
             (b"*-1\r\n", Expect::Array(2)),
+            (b"*2\r\n:1\r\n:2\r\n", Expect::AtMost(1)),
             (b"*2\r\n$5\r\nitems\r\n*1\r\n*0\r\n", Expect::Page(2)),
             (b"-ERR no\r\n", Expect::Page(2)),
             (b"+OK\r\n-E", Expect::Transaction(2)),

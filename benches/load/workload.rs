@@ -13,6 +13,7 @@
 
 use crate::random::Random;
 use crate::reply::Expect;
+use crate::types::{TYPE_DATASETS, TYPE_WORKLOADS};
 
 /// Items in each collection of the data sets that are queried.
 pub(crate) const COLLECTION: u64 = 100;
@@ -37,6 +38,8 @@ pub(crate) struct Workload {
     pub(crate) dataset: &'static str,
     /// Whether it runs on Itemory only, because Redis has no such command.
     pub(crate) itemory_only: bool,
+    /// How many other connections subscribe to the channel `channel`.
+    pub(crate) subscribers: usize,
     /// Requests, each with its share in the mix and the reply it must get.
     pub(crate) requests: &'static [(u64, &'static str, Expect)],
 }
@@ -49,7 +52,17 @@ const SIZED_COLLECTED: &str = "ITEM.PUT sized item:{collection:11} 1{member:5} S
                                field2 {value:30} field3 {value:31} field4 {value:26}";
 
 /// All data sets.
-pub(crate) const DATASETS: &[Dataset] = &[
+pub(crate) fn datasets() -> impl Iterator<Item = &'static Dataset> {
+    DATASETS.iter().chain(TYPE_DATASETS)
+}
+
+/// All workloads.
+pub(crate) fn workloads() -> impl Iterator<Item = &'static Workload> {
+    WORKLOADS.iter().chain(TYPE_WORKLOADS)
+}
+
+/// The data sets of strings, hashes and items.
+const DATASETS: &[Dataset] = &[
     Dataset { name: "strings", setup: &[], fill: "SET key:{id:12} {value}", expect: Expect::Ok },
     Dataset { name: "sized", setup: &[], fill: "SET key:{id:12} {value:32-159}", expect: Expect::Ok },
     Dataset { name: "kib", setup: &[], fill: "SET kib:{id:12} {value:1024}", expect: Expect::Ok },
@@ -113,8 +126,8 @@ pub(crate) const DATASETS: &[Dataset] = &[
     },
 ];
 
-/// All workloads.
-pub(crate) const WORKLOADS: &[Workload] = &[
+/// The workloads of strings, hashes and items.
+const WORKLOADS: &[Workload] = &[
     both("get", "strings", &[(1, "GET key:{id:12}", Expect::Bulk)]),
     both("set", "strings", &[(1, "SET key:{id:12} {value}", Expect::Ok)]),
     both(
@@ -213,12 +226,12 @@ pub(crate) const WORKLOADS: &[Workload] = &[
     ),
 ];
 
-const fn both(
+pub(crate) const fn both(
     name: &'static str,
     dataset: &'static str,
     requests: &'static [(u64, &'static str, Expect)],
 ) -> Workload {
-    Workload { name, dataset, itemory_only: false, requests }
+    Workload { name, dataset, itemory_only: false, subscribers: 0, requests }
 }
 
 const fn ours(
@@ -226,7 +239,7 @@ const fn ours(
     dataset: &'static str,
     requests: &'static [(u64, &'static str, Expect)],
 ) -> Workload {
-    Workload { name, dataset, itemory_only: true, requests }
+    Workload { name, dataset, itemory_only: true, subscribers: 0, requests }
 }
 
 /// The sizes of values in requests, from the command line.
@@ -445,14 +458,14 @@ mod tests {
 
     #[test]
     fn every_workload_compiles_and_names_a_data_set() {
-        for workload in WORKLOADS {
-            assert!(DATASETS.iter().any(|set| set.name == workload.dataset), "{}", workload.name);
+        for workload in workloads() {
+            assert!(datasets().any(|set| set.name == workload.dataset), "{}", workload.name);
             for (share, text, _) in workload.requests {
                 assert!(*share > 0);
                 Template::compile(text, SIZES).unwrap();
             }
         }
-        for set in DATASETS {
+        for set in datasets() {
             Template::compile(set.fill, SIZES).unwrap();
         }
     }

@@ -7,14 +7,21 @@ from .report import BARS, median, rate
 from .server import Server
 
 DEFAULT_WORKLOADS = ["get", "set", "incr", "hset", "hgetall"]
+TYPE_WORKLOADS = ["lpush-rpop", "lrange-100", "sort-100", "sismember", "sadd-srem", "sinter-100", "zrank", "zrange-10",
+                  "zadd", "zincrby", "xread-10", "xadd", "publish-1", "publish-100", "evalsha", "fcall"]
 
 
-def run(args, client, programs, report):
-    """The subcommand `operations`."""
+def types(args, client, programs, report):
+    """The subcommand `types`."""
+    run(args, client, programs, report, TYPE_WORKLOADS, "types")
+
+
+def run(args, client, programs, report, default=None, table="operations"):
+    """The subcommand `operations`; `default` is what it measures if the command line does not say."""
     pipelines = [int(depth) for depth in args.pipelines.split(",")]
     keys = args.keys or (100_000 if args.quick else 1_000_000)
     cells = {}
-    for dataset, names in by_dataset(chosen(args, client), client):
+    for dataset, names in by_dataset(chosen(args, client, default or DEFAULT_WORKLOADS), client):
         with ExitStack() as stack:
             only_itemory = any(client.workloads[name]["itemory_only"] for name in names)
             servers = [
@@ -27,15 +34,15 @@ def run(args, client, programs, report):
                 for depth in pipelines:
                     cells[name, depth] = alternate(args, client, servers, report, name, depth, keys)
     title = f"log: {args.log}, {keys:,} keys, {args.connections} connections, {args.workers} worker(s)"
-    cpu_table(args, programs, report, cells, title)
+    cpu_table(args, programs, report, cells, title, table)
     speed_table(programs, report, cells, title)
 
 
-def chosen(args, client):
+def chosen(args, client, default):
     """The workloads that the command line asks for, in the client's order."""
     if args.workloads == "all":
         return list(client.workloads)
-    wanted = args.workloads.split(",") if args.workloads else DEFAULT_WORKLOADS
+    wanted = args.workloads.split(",") if args.workloads else default
     unknown = [name for name in wanted if name not in client.workloads]
     if unknown:
         raise RuntimeError(f"no such workload: {', '.join(unknown)}; there are {', '.join(client.workloads)}")
@@ -70,7 +77,7 @@ def cpu(runs):
     return [run["server_cpu_us_per_op"] for run in runs]
 
 
-def cpu_table(args, programs, report, cells, title):
+def cpu_table(args, programs, report, cells, title, table):
     """Minimum and median of each server, and the ratios of the first to each other one."""
     subject, others = programs[0], programs[1:]
     columns = ["workload", "pipeline", f"{subject.name} min", "median"]
@@ -92,7 +99,7 @@ def cpu_table(args, programs, report, cells, title):
             if number == 0:
                 judged = report.verdict(ratios[0], bar)
         rows.append(row + ["" if bar is None else f"{bar:.2f}", judged])
-    report.table(f"Server CPU microseconds per operation ({title})", columns + ["bar", "verdict"], rows, name="operations")
+    report.table(f"Server CPU microseconds per operation ({title})", columns + ["bar", "verdict"], rows, name=table)
 
 
 def us(values):

@@ -16,6 +16,8 @@ PANEL = 170
 RATIOS = {
     "operations": ("Server CPU time per operation, {subject} / {peer}",
                    "1.0: as much as {peer}; shorter is better", False),
+    "types": ("Server CPU time of other types, messages and scripts, {subject} / {peer}",
+              "1.0: as much as {peer}; shorter is better", False),
     "items": ("Server CPU time of items in {subject} / of like data in {peer}",
               "1.0: as much as {peer}; shorter is better", False),
     "linearity": ("Server CPU time, all items in one collection / each in its own",

@@ -16,6 +16,13 @@ BARS = {
     "everysec": {"get": PLAIN, "set": PLAIN, "incr": OTHER, "hset": OTHER, "hgetall": OTHER},
     "always": {"set": ALWAYS},
 }
+# The same for the other types, for messages, and for scripts.
+OF_TYPES = {1: 1.00, 16: 0.60, 64: 0.50}
+OF_SCRIPTS = {1: 1.00, 16: 1.00, 64: 1.00}
+BARS["none"].update({name: OF_TYPES for name in [
+    "lpush-rpop", "lrange-100", "sort-100", "sismember", "sadd-srem", "sinter-100", "zrank", "zrange-10", "zadd",
+    "zincrby", "xread-10", "xadd", "publish-1", "publish-100"]})
+BARS["none"].update({name: OF_SCRIPTS for name in ["evalsha", "fcall"]})
 # The other limits, absolute or relative to the subject's own figure.
 TWO_WORKERS = 1.1
 CHECKPOINT_P999 = 2.0
@@ -23,6 +30,8 @@ STALL_MS = 5.0
 BYTES_PER_KEY = 125
 BYTES_PER_HASH = 170
 RESIDENT_OVER_LIVE = 1.4
+# Resident bytes of an element, where the bar is not the peer's own.
+ELEMENT = {"ranking": 70}
 START_AGAINST_AOF = 1 / 3
 # Items: the ratio of CPU time to a workload of Redis on the same data, at every pipeline; bytes of memory beyond an
 # item's size; and the ratio between the costs of one large collection and of many small ones.

@@ -3,7 +3,7 @@
 import signal
 import time
 
-from .report import BYTES_PER_HASH, BYTES_PER_KEY, RESIDENT_OVER_LIVE, START_AGAINST_AOF
+from .report import BYTES_PER_HASH, BYTES_PER_KEY, ELEMENT, RESIDENT_OVER_LIVE, START_AGAINST_AOF
 from .server import Server
 
 # The allocator returns memory with a delay; memory that is still to be returned is not the data's.
@@ -59,6 +59,32 @@ def churn(args, client, program, keys, overwrites):
         time.sleep(SETTLE_SECONDS)
         live = int(server.info("memory")["used_memory"]) - used_empty
         return fresh, (server.resident_bytes() - empty) / keys, live / keys
+
+
+# The data sets of types, and what is counted in each.
+ELEMENTS = [("queue", "elements of one list"), ("lists", "elements of lists of 100"), ("set", "members of one set"),
+            ("sets", "members of sets of 100"), ("ranking", "members of one sorted set"),
+            ("rankings", "members of sorted sets of 100"), ("streams", "entries of streams of 100")]
+
+
+def elements(args, client, programs, report):
+    """The subcommand `elements`."""
+    count = args.keys or (100_000 if args.quick else 1_000_000)
+    rows = []
+    for dataset, what in ELEMENTS:
+        cost = []
+        for program in programs:
+            with Server(program, "none", args.server_cores, args.workers) as server:
+                before = server.resident_bytes()
+                client.fill(server, dataset, count)
+                time.sleep(SETTLE_SECONDS)
+                cost.append((server.resident_bytes() - before) / count)
+            report.keep("elements", program.name, {"dataset": dataset, "resident": cost[-1]})
+        bar = ELEMENT.get(dataset, cost[1] if len(cost) > 1 else None)
+        rows.append([what, *(f"{one:.1f}" for one in cost), "" if bar is None else f"{bar:.1f}",
+                     report.verdict(cost[0], bar)])
+    report.table(f"Resident bytes of each of {count:,} elements; elements of lists and streams have 16 bytes, members 16",
+                 ["elements", *(program.name for program in programs), "bar", "verdict"], rows, name="elements")
 
 
 def start(args, client, programs, report):
