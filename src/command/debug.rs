@@ -7,7 +7,7 @@ use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::StringChange;
 use crate::engine::{EngineError, Over, Tx};
-use crate::store::{Entry, Holder, Locked, Mode, Object, ValueRef};
+use crate::store::{Entry, Holder, Locked, Mode, Object, Patience, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
 use crate::value::stream::StreamId;
@@ -399,7 +399,13 @@ fn digest(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     let whole = if cx.tx.locked().holds_all() {
         digest_of_all(cx.tx.locked(), now)
     } else {
-        digest_of_all(&cx.server.engine.store.lock_all(Mode::Read, now), now)
+        match cx.server.engine.store.lock_all_within(Patience::Short, Mode::Read, now) {
+            Ok(all) => digest_of_all(&all, now),
+            Err(lent) => {
+                cx.tx.locked().note_lack(lent);
+                return Ok(());
+            }
+        }
     };
     cx.out.simple(whole.to_string());
     Ok(())

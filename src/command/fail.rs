@@ -62,7 +62,24 @@ impl Fail {
             NotNow::Ending => Self::new("ERR the server is shutting down"),
             NotNow::Paused => Self::new("ERR the server is paused"),
             NotNow::TakesLong => Self::new("ERR the command takes long"),
+            NotNow::Lent(_) => Self::busy(false),
         }
+    }
+
+    /// The error of EXEC when this error discards the transaction.
+    #[cold]
+    pub fn discards(&self) -> Self {
+        let reason = self.0.strip_prefix(b"ERR ").unwrap_or(&self.0);
+        Self::bytes([b"EXECABORT Transaction discarded because of: ", reason].concat())
+    }
+
+    /// The error while a script runs for longer than `busy-reply-threshold`; `in_function` if it is a function.
+    #[cold]
+    pub fn busy(in_function: bool) -> Self {
+        let kind = if in_function { "FUNCTION" } else { "SCRIPT" };
+        Self::text(format!(
+            "BUSY Redis is busy running a script. You can only call {kind} KILL or SHUTDOWN NOSAVE."
+        ))
     }
 
     /// The error for a change that the log refuses.

@@ -2,7 +2,10 @@
 
 use super::spec::*;
 use super::{Cx, Fail, Outcome, fail};
-use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+
+/// How often it is looked whether a script still runs.
+const LOOK_AGAIN: Duration = Duration::from_millis(5);
 
 /// The family.
 pub(super) static COMMANDS: &[Spec] = &[spec(
@@ -60,17 +63,28 @@ fn shutdown(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     };
     if saves == Some(false) {
         cx.server.running.stop_all();
-    } else if cx.server.running.all().iter().any(|script| script.is_slow.load(Relaxed)) {
-        return Err(Fail::new(
-            "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.",
-        ));
+    } else {
+        wait_for_scripts(cx)?;
     }
     if let Err(reason) = cx.server.engine.end(saves, force) {
+        cx.server.running.go_on();
         tracing::warn!("SHUTDOWN is refused: {reason}");
         return Err(Fail::new("ERR Errors trying to SHUTDOWN. Check logs."));
     }
     tracing::info!("client {} asked for the shutdown", cx.client.handle.id);
     cx.client.closing = true;
     cx.server.shutdown.request();
+    Ok(())
+}
+
+/// Waits until no script runs; refuses the end once one has run for `busy-reply-threshold`.
+fn wait_for_scripts(cx: &Cx<'_, '_>) -> Outcome {
+    while cx.server.running.any() {
+        let now = cx.server.engine.clock.instant();
+        if let Some(script) = cx.server.running.slow(None, now, cx.settings.busy_reply_threshold) {
+            return Err(Fail::busy(script.is_function));
+        }
+        std::thread::sleep(LOOK_AGAIN);
+    }
     Ok(())
 }

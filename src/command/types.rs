@@ -4,11 +4,13 @@
 use super::fail::{self, Fail};
 use crate::config::Settings;
 use crate::engine::{Classes, NotNow, Over, Tables, Tx};
+use crate::node::handle::state;
 use crate::node::{self, Wait};
 use crate::resp::Reply;
-use crate::store::{Holder, ValueRef};
+use crate::store::{Holder, Lent, ValueRef};
 use ahash::AHashMap;
 use std::any::Any;
+use std::sync::atomic::Ordering::Relaxed;
 
 /// A handler. `args[0]` is the command's name; the number of arguments is as the arity demands.
 pub type Handler = fn(&mut Cx<'_, '_>, &[&[u8]]) -> Outcome;
@@ -239,8 +241,7 @@ impl Cx<'_, '_> {
     /// not see it.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow) -> Fail {
-        self.client.hold_up(reason, self.tx.engine());
-        Fail::not_now(reason)
+        held_up(self.client, reason, self.server, self.settings)
     }
 
     /// Runs a change in a transaction of its own that holds every shard, for a command that locks its shards itself.
@@ -278,4 +279,21 @@ impl Cx<'_, '_> {
             Some(_) => Err(fail::WRONG_TYPE),
         }
     }
+}
+
+/// Makes the error of a command that is not admitted under its locks. If the command is postponed, the client does not
+/// see it. A command that a script keeps waiting is postponed until that script has run for `busy-reply-threshold`.
+#[cold]
+pub fn held_up(client: &mut Client, reason: &NotNow, server: &Server, settings: &Settings) -> Fail {
+    client.hold_up(reason, &server.engine);
+    // A client that waits for keys goes on waiting.
+    if let NotNow::Lent(Lent(shard)) = reason
+        && client.handle.blocked.load(Relaxed) == state::NO
+        && let now = server.engine.clock.instant()
+        && let Some(script) = server.running.slow(Some(*shard), now, settings.busy_reply_threshold)
+    {
+        (client.postponed, client.takes_long) = (false, false);
+        return Fail::busy(script.is_function);
+    }
+    Fail::not_now(reason)
 }

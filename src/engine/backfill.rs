@@ -10,7 +10,7 @@ use super::{Engine, Over};
 use crate::effect::Structural;
 use crate::env::process;
 use crate::item::{IndexStatus, ItemKeys, ItemRef, KeyBytes};
-use crate::store::{Holder, walk_order};
+use crate::store::{Holder, Lent, walk_order};
 use std::ops::Bound::{Excluded, Unbounded};
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -42,8 +42,11 @@ impl Engine {
             }
             let unfinished = |index: &&Index| index.schema.status != IndexStatus::Active;
             let Some(index) = table.indexes.iter().find(unfinished) else { return false };
-            if !self.build_piece(table, index, record) {
-                self.finish_index(table, index, record);
+            match self.build_piece(table, index, record) {
+                Ok(true) => {}
+                Ok(false) if self.finish_index(table, index, record) => {}
+                // The next round goes on.
+                Ok(false) | Err(_) => return false,
             }
             if self.clock.monotonic_micros() >= end {
                 return true;
@@ -52,25 +55,28 @@ impl Engine {
     }
 
     /// Enters the next items of a table; false at the end of the table.
-    fn build_piece(&self, table: &Table, index: &Index, record: &mut Vec<u8>) -> bool {
+    ///
+    /// # Errors
+    /// A shard is lent, and was not waited for. The walk stays where it is.
+    fn build_piece(&self, table: &Table, index: &Index, record: &mut Vec<u8>) -> Result<bool, Lent> {
         let last = index.build.last.lock().clone();
-        let Some(piece) = self.next_piece(table, last.as_ref()) else { return false };
+        let Some(piece) = self.next_piece(table, last.as_ref())? else { return Ok(false) };
         let mut begun = 0;
         while begun < piece.items.len() {
             let Some(entered) = self.enter_items(table, index, &piece.items[begun..], record) else {
                 // The walk stays where it is.
-                return true;
+                return Ok(true);
             };
             begun += entered;
             process::give_way();
         }
         index.build.seen.fetch_add(piece.items.len() as u64, Relaxed);
         *index.build.last.lock() = piece.items.into_iter().next_back().map(|(keys, _)| keys);
-        true
+        Ok(true)
     }
 
     /// The next items after `last`, in the order of a walk.
-    fn next_piece(&self, table: &Table, last: Option<&ItemKeys>) -> Option<Piece> {
+    fn next_piece(&self, table: &Table, last: Option<&ItemKeys>) -> Result<Option<Piece>, Lent> {
         let from = last.map_or(0, |last| walk_order(self.store.hash(&last.pk)));
         let (mut items, mut bytes) = (Vec::new(), 0);
         let none = self.store.lock_none(self.clock.now_ms());
@@ -90,7 +96,10 @@ impl Engine {
             }
             ControlFlow::Continue(())
         });
-        (!items.is_empty()).then_some(Piece { items })
+        match none.lacks() {
+            Some(lent) if items.is_empty() => Err(lent),
+            _ => Ok((!items.is_empty()).then_some(Piece { items })),
+        }
     }
 
     /// Enters the first of some items: as many as lie in one shard, at most [`HOLD`]. Returns how many; `None` if no
@@ -142,11 +151,9 @@ impl Engine {
         })
     }
 
-    /// Marks the index as complete.
-    fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) {
-        index.build.restart();
-        // If no change may be made now, the walk is made again.
-        let _ = self.transact_over(Holder::Indexing, Over::Everything, 0, record, |tx| {
+    /// Marks the index as complete; false if no change may be made now. Then the walk stays at its end.
+    fn finish_index(&self, table: &Table, index: &Index, record: &mut Vec<u8>) -> bool {
+        let finished = self.transact_over(Holder::Indexing, Over::Everything, 0, record, |tx| {
             let still = self.still_has(table, index);
             let Some(now) = self.tables.by_id(table.id).filter(|_| still) else { return };
             let mut schema = now.schema.clone();
@@ -159,5 +166,9 @@ impl Engine {
             tx.apply(Structural::TablePut { table: now.id, created: now.created, name, schema: &schema });
             tracing::info!(table = now.name, index = index.schema.name, "index is complete");
         });
+        if finished.is_ok() {
+            index.build.restart();
+        }
+        finished.is_ok()
     }
 }

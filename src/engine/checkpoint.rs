@@ -95,7 +95,9 @@ impl Engine {
             return Err(match self.admits(true) {
                 Err(NotNow::Refused(error)) => error.into(),
                 Err(NotNow::Ending) => EngineError::Ending,
-                Err(NotNow::Loading | NotNow::Paused | NotNow::TakesLong) | Ok(()) => EngineError::Loading,
+                Err(NotNow::Loading | NotNow::Paused | NotNow::TakesLong | NotNow::Lent(_)) | Ok(()) => {
+                    EngineError::Loading
+                }
             });
         }
         if self.save.running.swap(true, AcqRel) {

@@ -5,7 +5,7 @@ use super::{Classes, Engine, Over, Table, Tx};
 use crate::effect::ItemChange;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::collection::ItemsRef;
-use crate::store::{Holder, Mode};
+use crate::store::{Holder, Lent, Mode, Patience};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// By how much a change of an item changes the counts of its table.
@@ -161,19 +161,27 @@ impl Engine {
     }
 
     /// Computes the deadlines of all items of a table again, shard by shard.
-    pub(super) fn retime(&self, table: &Table) {
+    ///
+    /// # Errors
+    /// A shard is lent, and was not waited for.
+    pub(super) fn retime(&self, table: &Table) -> Result<(), Lent> {
         let now = self.clock.now_ms();
         let deadline_of = |item: &[u8]| table.deadline(&ItemRef::from_bytes_unchecked(item), now);
-        for shard in 0..self.store.shard_count() {
-            self.store.lock_shard(shard, Mode::Write, now).retime_items(shard, table.id, &deadline_of);
-        }
+        (0..self.store.shard_count()).try_for_each(|shard| {
+            let mut locked = self.store.lock_shard_within(Patience::Short, shard, Mode::Write, now)?;
+            locked.retime_items(shard, table.id, &deadline_of);
+            Ok(())
+        })
     }
 
     /// Computes deadlines again for tables whose TTL attribute has changed. The background calls it, and so do tests
     /// that own time.
     pub fn follow_tables(&self) {
         for table in self.tables.take_retimed() {
-            self.retime(&table);
+            if self.retime(&table).is_err() {
+                // A script holds keys; the next round begins again.
+                self.tables.retime_later(table.id);
+            }
         }
     }
 }

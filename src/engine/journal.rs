@@ -5,7 +5,7 @@ use super::open_log::SettledWaker;
 use super::{Engine, EngineError};
 use crate::effect::{self, Effect, Structural};
 use crate::log::{Log, LogError, LogStats, Lsn};
-use crate::store::{Holder, Locked, Mode};
+use crate::store::{Holder, Lent, Locked, Mode, Patience};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
 
@@ -35,6 +35,15 @@ pub enum NotNow {
     Paused,
     /// The unit of work is to be run on a thread of its own.
     TakesLong,
+    /// A script has this shard.
+    Lent(Lent),
+}
+
+impl From<Lent> for NotNow {
+    #[cold]
+    fn from(lent: Lent) -> Self {
+        Self::Lent(lent)
+    }
 }
 
 impl Engine {
@@ -237,6 +246,30 @@ impl Engine {
             return;
         }
         tracing::error!(%error, "the log has failed; writes are refused until a restart");
+        if held.is_some_and(Locked::holds_all) {
+            return self.log_failed(held);
+        }
+        match self.store.lock_all_within(Patience::Short, Mode::Write, self.clock.now_ms()) {
+            Ok(all) => {
+                let all = all.timed(Holder::State);
+                self.log_failed(Some(&all));
+            }
+            Err(_) => self.log_failed_later(),
+        }
+    }
+
+    /// As [`Engine::log_failed`], on a thread of its own, which may wait for a script that holds shards.
+    fn log_failed_later(self: &Arc<Self>) {
+        let engine = Arc::clone(self);
+        let later =
+            std::thread::Builder::new().name("log-failed".into()).spawn(move || engine.log_failed(None));
+        if later.is_err() {
+            // The next error of the log, which comes with the next attempt to write, is handled in its place.
+            self.failing.store(false, Release);
+        }
+    }
+
+    fn log_failed(self: &Arc<Self>, held: Option<&Locked<'_>>) {
         let Ok(state) = self.step(Event::LogFailed, held) else { return };
         if state.log() == LogState::Stranded {
             tracing::error!("what was written while the log was off is nowhere but in memory");

@@ -10,7 +10,7 @@ use super::events::ItemsTell;
 use super::{Engine, NotNow, Over, Table, Tx, VIEW_DB};
 use crate::effect::{Effect, Structural};
 use crate::item::{Item, ItemError, ItemKeys, ItemLimits, TableSchema, Template};
-use crate::store::{Entry, Holder};
+use crate::store::{Entry, Holder, Lent};
 use std::sync::Arc;
 
 /// Why lifting did not finish.
@@ -27,6 +27,15 @@ pub enum LiftError {
     /// The log takes no more records, or the data is being read again. The background continues the lifting.
     #[error("it goes on once the log can be written")]
     Later,
+    /// A script has keys. The background continues the lifting.
+    #[error("it goes on once no script holds the keys")]
+    Lent(Lent),
+}
+
+impl From<NotNow> for LiftError {
+    fn from(reason: NotNow) -> Self {
+        if let NotNow::Lent(lent) = reason { Self::Lent(lent) } else { Self::Later }
+    }
 }
 
 impl LiftError {
@@ -124,17 +133,18 @@ impl Engine {
     }
 
     /// The keys in a shard that fit a template.
-    fn fitting(&self, shard: usize, template: &Template) -> Vec<Box<[u8]>> {
+    fn fitting(&self, shard: usize, template: &Template) -> Result<Vec<Box<[u8]>>, LiftError> {
         let mut found = Vec::new();
         // The table's space is not replaced by another: a database with views cannot be swapped, and after a flush no
         // new key has a name that fits the template.
         let space = self.store.space(VIEW_DB);
-        self.store.walk_in_pieces((shard, space), self.clock.now_ms(), Holder::Lifting, &mut |entry| {
+        let now = self.clock.now_ms();
+        let walked = self.store.walk_in_pieces((shard, space), now, Holder::Lifting, &mut |entry| {
             if template.claims(entry.key()) {
                 found.push(Box::from(entry.key()));
             }
         });
-        found
+        walked.map_err(LiftError::Lent).map(|()| found)
     }
 
     /// Checks that the hashes which fit a schema's template can become items of the table; the table is `None` if it is
@@ -151,7 +161,7 @@ impl Engine {
         let Ok(Some(template)) = schema.template() else { return Ok(()) };
         let mut record = Vec::new();
         for shard in 0..self.store.shard_count() {
-            for name in self.fitting(shard, &template) {
+            for name in self.fitting(shard, &template)? {
                 let failed = |reason| LiftError::key(&name, reason);
                 let keys = Self::keys_of(schema, &template, &name, limits).map_err(failed)?;
                 let hashes = [self.store.hash(&name), self.store.hash(&keys.pk)];
@@ -159,7 +169,7 @@ impl Engine {
                     self.transact_over(Holder::Lifting, Over::Reading(&hashes), VIEW_DB, &mut record, |tx| {
                         tx.liftable(table, schema, (&name, &keys), limits)
                     });
-                checked.map_err(|_| LiftError::Later)?.map_err(failed)?;
+                checked.map_err(LiftError::from)?.map_err(failed)?;
             }
         }
         Ok(())
@@ -184,10 +194,10 @@ impl Engine {
             let lifting = self.tables.by_id(id).filter(|table| table.schema.lifting);
             let Some(table) = lifting else { return Ok(()) };
             let Some(template) = &table.template else { return Ok(()) };
-            for name in self.fitting(shard, template) {
+            for name in self.fitting(shard, template)? {
                 // If no change may be made now, the hash is found again when the walk is repeated.
                 let lifted = self.lift_one(&table, template, &name, limits, &mut record);
-                if let Err(reason) = lifted.map_err(|_| LiftError::Later)? {
+                if let Err(reason) = lifted.map_err(LiftError::from)? {
                     failed.get_or_insert_with(|| LiftError::key(&name, reason));
                 }
             }

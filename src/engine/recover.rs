@@ -451,7 +451,9 @@ impl Engine {
         }
         self.tables.take_retimed();
         for table in self.tables.list().iter().filter(|table| table.schema.ttl.is_some()) {
-            self.retime(table);
+            if self.retime(table).is_err() {
+                self.tables.retime_later(table.id);
+            }
         }
     }
 }

@@ -338,6 +338,11 @@ impl Tables {
         ids.into_iter().filter_map(|id| self.by_id(id)).collect()
     }
 
+    /// Has a table that was taken be taken again.
+    pub(super) fn retime_later(&self, table: u32) {
+        self.retime.lock().push(table);
+    }
+
     /// The effects that make these tables, for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
         for table in self.list_with_dropped() {

@@ -2,12 +2,15 @@
 //! locked, and what it does. [`Engine::transact`] locks, asks, runs, and commits; or it undoes the round and runs the
 //! unit again, with the shards that it turned out to lack.
 //!
+//! No unit waits for a shard that a script holds, except those that run scripts themselves: it gets
+//! [`NotNow::Lent`], and its caller comes again later.
+//!
 //! One command, one EXEC and one step of a job in the background are units. There is no other way to begin a
 //! transaction.
 
 use super::undo::Reach;
 use super::{Engine, NotNow, Tx};
-use crate::store::{Holder, Locked, Mode, shown};
+use crate::store::{Holder, Locked, Mode, Patience, shown};
 
 /// Work that is done under locks as a whole. It may be run more than once: a round that lacked shards is undone, and
 /// the next round locks these too.
@@ -16,8 +19,11 @@ pub trait UnitOfWork {
     type Done;
 
     /// Locks the shards of the unit's keys and those of `reach`. Expensive work that needs no lock is done here, before
-    /// locking.
-    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e>;
+    /// locking. It waits for a shard that is lent only if the unit may hold shards for long itself.
+    ///
+    /// # Errors
+    /// Why the shards cannot be had now.
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Result<Locked<'e>, NotNow>;
 
     /// Whether the unit may go on under its locks. The state of durability does not change while they are held.
     ///
@@ -60,24 +66,27 @@ struct Job<'h, F> {
 impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
     type Done = T;
 
-    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
-        let (store, now) = (&engine.store, engine.clock.now_ms());
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Result<Locked<'e>, NotNow> {
+        let (store, now, patience) = (&engine.store, engine.clock.now_ms(), Patience::Short);
         let (hashes, mode) = match self.over {
             Over::Hashes(hashes) => (hashes, Mode::Write),
             Over::Reading(hashes) => (hashes, Mode::Read),
             Over::Shard(_) | Over::Everything => (&[][..], Mode::Write),
         };
-        match (self.over, hashes) {
-            (Over::Shard(shard), _) if reach.is_first() => store.lock_shard(shard, mode, now),
+        let locked = match (self.over, hashes) {
+            (Over::Shard(shard), _) if reach.is_first() => {
+                store.lock_shard_within(patience, shard, mode, now)
+            }
             (Over::Hashes(_) | Over::Reading(_), [hash]) if reach.is_first() => {
-                store.lock_one(*hash, mode, now)
+                store.lock_one_within(patience, *hash, mode, now)
             }
             (Over::Hashes(_) | Over::Reading(_), hashes) if !reach.is_everything() => {
-                store.lock_many(&[hashes, reach.hashes()].concat(), mode, now)
+                store.lock_many_within(patience, &[hashes, reach.hashes()].concat(), mode, now)
             }
             // A job over one shard that turned out to need others locks all of them.
-            _ => store.lock_all(Mode::Write, now),
-        }
+            _ => store.lock_all_within(patience, Mode::Write, now),
+        };
+        Ok(locked?)
     }
 
     fn holder(&self) -> Option<Holder> {
@@ -110,7 +119,7 @@ impl Engine {
         let mut reach = Reach::default();
         loop {
             let seen = shown::so_far();
-            let locked = unit.lock(self, &reach);
+            let locked = unit.lock(self, &reach)?;
             if let Err(reason) = unit.admit(self, &locked) {
                 shown::back_to(seen);
                 return Err(reason);
@@ -124,6 +133,14 @@ impl Engine {
                 if reach.exceeded(&mut tx) {
                     unit.undone();
                     continue;
+                }
+                if let Some(lent) = tx.locked.lacks()
+                    && tx.effects == 0
+                {
+                    // It has walked over shards and could not have one, so what it has found is of no use.
+                    unit.undone();
+                    shown::back_to(seen);
+                    return Err(lent.into());
                 }
                 _garbage = timer.as_ref().and_then(|_| tx.locked.take_garbage());
                 told = tx.commit_in_place();

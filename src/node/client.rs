@@ -16,7 +16,7 @@ use crate::env::Instant;
 use crate::env::memory::class_bytes;
 use crate::log::Lsn;
 use crate::resp::{Chain, Reply};
-use crate::store::{Awaited, KeyAt, Store, Waiter, Waiting, Watcher};
+use crate::store::{Awaited, KeyAt, Lent, Store, Waiter, Waiting, Watcher};
 use crate::value::stream::StreamId;
 use parking_lot::{Mutex, MutexGuard};
 use std::any::Any;
@@ -105,9 +105,11 @@ pub struct Client<C: 'static> {
     pub wait: Option<Wait>,
     /// Where the client is to be parked until it is served.
     pub parked: Option<Arc<Parked<C>>>,
-    /// Whether the command that just ran was not admitted because the server may be ending. The command is run again
-    /// once the end was refused, if it is.
+    /// Whether the command that just ran was not admitted for a reason that passes: the server may be ending, or a
+    /// script has its shards. The command is run again.
     pub postponed: bool,
+    /// The shard that a script has, if that is why the command was postponed.
+    pub lacks: Option<Lent>,
     /// Whether the command that just ran, a script, turned out to take long: it was undone, and is to be run again on
     /// a thread of its own.
     pub takes_long: bool,
@@ -138,6 +140,7 @@ impl<C> Client<C> {
             wait: None,
             parked: None,
             postponed: false,
+            lacks: None,
             takes_long: false,
             has_own_thread: false,
             inside: Cell::default(),
@@ -145,12 +148,13 @@ impl<C> Client<C> {
     }
 
     /// Takes note that a command which passed its gates was not admitted under its locks. The command is postponed if
-    /// the only reason is a pause, or an end of the server that may yet be refused. Up to here the command must have
-    /// changed nothing, or nothing that a second run would change again.
+    /// the only reason is a pause, a script, or an end of the server that may yet be refused. Up to here the command
+    /// must have changed nothing, or nothing that a second run would change again.
     #[cold]
     pub fn hold_up(&mut self, reason: &NotNow, engine: &Engine) {
+        self.lacks = if let NotNow::Lent(lent) = reason { Some(*lent) } else { None };
         self.postponed = match reason {
-            NotNow::Paused | NotNow::TakesLong => true,
+            NotNow::Paused | NotNow::TakesLong | NotNow::Lent(_) => true,
             NotNow::Ending => engine.state().phase() != Phase::Ended,
             NotNow::Loading | NotNow::Refused(_) => false,
         };

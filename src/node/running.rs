@@ -6,7 +6,7 @@ use parking_lot::Mutex;
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::{
-    AtomicBool, AtomicU8, AtomicUsize,
+    AtomicBool, AtomicU8,
     Ordering::{Acquire, Relaxed, Release},
 };
 
@@ -18,7 +18,7 @@ pub enum StopRequest {
     No = 0,
     /// SCRIPT KILL asks for it. That comes too late if the script has written since.
     Killed = 1,
-    /// The server ends, and what the script has done is undone.
+    /// The server ends: what the script has done is undone, and it runs again if the end is refused.
     Forced = 2,
 }
 
@@ -34,8 +34,6 @@ pub struct LongScript {
     pub since: Instant,
     /// Whether it has written.
     pub wrote: AtomicBool,
-    /// Whether it has run for longer than `busy-reply-threshold`.
-    pub is_slow: AtomicBool,
     stop: AtomicU8,
     /// The shards that it holds, by their numbers.
     shards: Mutex<Vec<bool>>,
@@ -50,7 +48,6 @@ impl LongScript {
             is_function,
             since,
             wrote: AtomicBool::new(false),
-            is_slow: AtomicBool::new(false),
             stop: AtomicU8::new(0),
             shards: Mutex::default(),
         }
@@ -61,10 +58,14 @@ impl LongScript {
         *self.shards.lock() = shards;
     }
 
-    /// Whether it holds one of some shards.
-    pub fn holds(&self, mut shards: impl Iterator<Item = usize>) -> bool {
-        let held = self.shards.lock();
-        shards.any(|shard| held.get(shard).copied().unwrap_or(false))
+    /// Whether it holds a shard.
+    pub fn holds(&self, shard: usize) -> bool {
+        self.shards.lock().get(shard).copied().unwrap_or(false)
+    }
+
+    /// Whether it has run for at least `threshold` ms (`busy-reply-threshold`; 0 stands for ever).
+    pub fn is_slow(&self, now: Instant, threshold: u64) -> bool {
+        threshold > 0 && now.ms_since(self.since) >= threshold
     }
 
     /// How it is to end.
@@ -90,37 +91,45 @@ pub enum KillOutcome {
     OtherKind,
 }
 
-/// The scripts that run for long.
+/// The scripts that run for long: those on threads of their own.
 #[derive(Default)]
 pub struct RunningScripts {
     list: Mutex<Vec<Arc<LongScript>>>,
-    count: AtomicUsize,
+    /// Whether the server is about to end, so that scripts must.
+    stopping: AtomicBool,
 }
 
 impl RunningScripts {
     /// Whether there are any.
-    #[inline]
     pub fn any(&self) -> bool {
-        self.count.load(Relaxed) != 0
+        !self.list.lock().is_empty()
     }
 
     /// Enters a script.
     pub fn enter(&self, script: Arc<LongScript>) {
         let mut list = self.list.lock();
+        if self.is_stopping() {
+            script.stop.store(StopRequest::Forced as u8, Release);
+        }
         list.push(script);
-        self.count.store(list.len(), Relaxed);
     }
 
     /// Removes a script that has ended.
     pub fn leave(&self, script: &Arc<LongScript>) {
-        let mut list = self.list.lock();
-        list.retain(|other| !Arc::ptr_eq(other, script));
-        self.count.store(list.len(), Relaxed);
+        self.list.lock().retain(|other| !Arc::ptr_eq(other, script));
     }
 
     /// All of them.
     pub fn all(&self) -> Vec<Arc<LongScript>> {
         self.list.lock().clone()
+    }
+
+    /// A script that holds a shard, or any if there is no shard, and has run for at least `threshold` ms.
+    pub fn slow(&self, shard: Option<usize>, now: Instant, threshold: u64) -> Option<Arc<LongScript>> {
+        let in_the_way = |script: &&Arc<LongScript>| {
+            script.is_slow(now, threshold) && shard.is_none_or(|shard| script.holds(shard))
+        };
+        self.list.lock().iter().find(in_the_way).cloned()
     }
 
     /// Asks scripts that have written nothing to end; functions if `functions`.
@@ -140,9 +149,21 @@ impl RunningScripts {
         }
     }
 
-    /// Has all of them end, because the server does.
+    /// Has all of them end, because the server does, and those that begin from now on.
     pub fn stop_all(&self) {
-        self.list.lock().iter().for_each(|script| script.stop.store(StopRequest::Forced as u8, Release));
+        let list = self.list.lock();
+        self.stopping.store(true, Release);
+        list.iter().for_each(|script| script.stop.store(StopRequest::Forced as u8, Release));
+    }
+
+    /// Lets scripts run again, because the server does not end.
+    pub fn go_on(&self) {
+        self.stopping.store(false, Release);
+    }
+
+    /// Whether scripts must end because the server does.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Acquire)
     }
 }
 

@@ -5,7 +5,6 @@ use super::shared::Shared;
 use super::stream::{ReadHalf, WriteHalf};
 use super::thread;
 use crate::command::{Client, Fail};
-use crate::engine::DurabilityState;
 use crate::env::Instant;
 use crate::node::Kill;
 use crate::node::handle::state;
@@ -17,6 +16,7 @@ use std::cell::{Cell, RefCell};
 use std::future::poll_fn;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
@@ -34,6 +34,8 @@ const MOST: usize = 256 * 1024;
 const UNAUTHENTICATED_INPUT: u64 = 1 << 20;
 /// How many ms a command that no pause holds back waits before it passes its gates again.
 const LOOK_AGAIN_MILLIS: u64 = 20;
+/// How often a command that waits for its turn to have a thread looks whether a script keeps it waiting.
+const LOOK_FOR_SCRIPTS: Duration = Duration::from_millis(100);
 
 /// So many subscriptions of each kind a connection leaves at its end before other connections have their turn.
 const SUBSCRIPTIONS: usize = 1024;
@@ -333,11 +335,19 @@ impl Connection {
             local.worker.borrow_mut().works_on_data(&args)
         };
         let turns = if works { &*local.working } else { &local.waiting_long };
+        let mut turn = pin!(turns.acquire());
         // The semaphores are never closed. If the client goes while it waits, its command is not run.
-        let _turn = tokio::select! {
-            biased;
-            turn = turns.acquire() => turn,
-            () = self.end_while_waiting() => return false,
+        let _turn = loop {
+            tokio::select! {
+                biased;
+                turn = &mut turn => break turn,
+                () = self.end_while_waiting() => return false,
+                () = tokio::time::sleep(LOOK_FOR_SCRIPTS), if works => {}
+            }
+            let busy = local.worker.borrow_mut().is_busy();
+            if let Some(busy) = busy {
+                return self.refuse_long(&busy);
+            }
         };
         let Some(client) = self.client.take() else { return false };
         // The arguments are copied only now, so that a command which waits for its turn holds them once.
@@ -358,7 +368,11 @@ impl Connection {
         };
         let result = match thread::run("command", work) {
             Ok(result) => result,
-            Err(error) => return self.refuse_long(client, &error, began),
+            Err(error) => {
+                self.client = Some(client);
+                let text = format!("ERR no thread can be started for the command: {error}");
+                return self.refuse_long(&Fail::text(text));
+            }
         };
         let _ = give.send(client);
         let Ok(Some((client, replies, ran, stats))) = self.sending(works, result).await else { return false };
@@ -366,25 +380,31 @@ impl Connection {
         self.local.stats.absorb(&stats);
         let Some(progress) = ran else { return false };
         self.at += progress.done;
-        let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
-        reply.append(replies);
-        self.answer(outbox, reply, progress.wrote, progress.shows, began);
-        progress.stop != Some(Stop::Close)
+        {
+            let mut outbox = self.shared.outbox.borrow_mut();
+            let mut reply = self.local.sink(&self.shared, &mut outbox, Proto::V2);
+            reply.append(replies);
+            self.answer(outbox, reply, progress.wrote, progress.shows, began);
+        }
+        match progress.stop {
+            Some(Stop::Close) => false,
+            Some(Stop::Paused(until)) => self.wait_for_pause(until).await,
+            _ => true,
+        }
     }
 
-    /// Answers the next decoded command when no thread can be started for it; false if the connection is to be closed.
-    fn refuse_long(&mut self, mut client: Client, error: &io::Error, began: DurabilityState) -> bool {
+    /// Answers the next decoded command, which takes long, when it cannot be run; false if the connection is to be
+    /// closed.
+    fn refuse_long(&mut self, fail: &Fail) -> bool {
+        let Some(client) = &mut self.client else { return false };
         let mut outbox = self.shared.outbox.borrow_mut();
-        let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(&client));
-        let fail = Fail::text(format!("ERR no thread can be started for the command: {error}"));
+        let mut reply = self.local.sink(&self.shared, &mut outbox, proto_of(client));
         let command = self.batch.commands[self.at];
         let args: SmallVec<[&[u8]; 8]> =
             self.batch.args_of(command).iter().map(|span| span.of(&self.input)).collect();
-        let stop = self.local.worker.borrow_mut().refuse_long(&mut client, &args, &fail, &mut reply);
-        self.client = Some(client);
+        let stop = self.local.worker.borrow_mut().refuse_long(client, &args, fail, &mut reply);
         self.at += 1;
-        self.answer(outbox, reply, false, 0, began);
+        self.answer(outbox, reply, false, 0, self.local.server.engine.state());
         stop != Some(Stop::Close)
     }
 

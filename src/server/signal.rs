@@ -1,8 +1,9 @@
-//! SIGTERM and SIGINT end the server in order; a second SIGINT ends it at once.
+//! SIGTERM and SIGINT end the server in order; a second SIGINT ends it at once. Scripts that run on are undone.
 
 use crate::command::Server;
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The signals that the server handles.
@@ -49,10 +50,22 @@ impl Signals {
     }
 }
 
+/// Scripts have so long to end by themselves. After that they are undone.
+const FOR_SCRIPTS: Duration = Duration::from_secs(1);
+
 /// Brings to disk what must not be lost, and then asks the server to end. If that fails the server goes on.
 fn end(server: &Arc<Server>) {
+    let clock = &server.engine.clock;
+    let until = clock.instant().after_ms(FOR_SCRIPTS.as_millis() as u64);
+    while server.running.any() && clock.instant() < until {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    server.running.stop_all();
     match server.engine.end(None, false) {
         Ok(()) => server.shutdown.request(),
-        Err(reason) => tracing::error!("the server goes on, because data would be lost: {reason}"),
+        Err(reason) => {
+            server.running.go_on();
+            tracing::error!("the server goes on, because data would be lost: {reason}");
+        }
     }
 }

@@ -5,6 +5,7 @@ use super::local::{Local, Seat};
 use super::stream::{split_tcp, split_unix};
 use crate::command::{Client, Server};
 use crate::node::{ClientHandle, Kill};
+use crate::store::serves_clients;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
@@ -77,6 +78,7 @@ fn work(
     working: Arc<Semaphore>,
     mut receiver: mpsc::Receiver<(Accepted, Seat)>,
 ) {
+    serves_clients();
     let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
         Ok(runtime) => runtime,
         Err(error) => {

@@ -2,7 +2,7 @@
 //! in order into one output buffer.
 
 use super::call::Call;
-use super::gate::{self, ENDING_MILLIS, Verdict};
+use super::gate::{self, Verdict};
 use super::locks::{self, Assumed, LookedUp, Only};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{COMPRESSED_BYTES, Client, Command, HEAVY_BYTES, MANY_ELEMENTS, flag};
@@ -10,7 +10,7 @@ use crate::env::Instant;
 use crate::node::{Kill, ReplyMode};
 use crate::resp::{Batch, CommandSpan, Reply};
 use crate::store::holds::take_waited;
-use crate::store::{Mode, ValueRef, shown};
+use crate::store::{Mode, Patience, ValueRef, shown};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -202,7 +202,7 @@ impl Worker {
             if std::mem::take(&mut client.takes_long) {
                 return Some(Stop::Long);
             }
-            return Some(Stop::Paused(Instant::from_nanos(*clock).after_ms(ENDING_MILLIS)));
+            return Some(Stop::Paused(gate::wait_of_postponed(client, *clock)));
         }
         if client.parked.is_some() {
             return Some(Stop::Blocked);
@@ -250,7 +250,11 @@ impl Worker {
         let mut elements = 0;
         let look = |key: &[u8]| {
             let hash = engine.store.hash(key);
-            let locked = engine.store.lock_one(hash, Mode::Read, engine.clock.now_ms());
+            let now = engine.clock.now_ms();
+            // If a script has the shard, the command is postponed when it wants the shard itself.
+            let Ok(locked) = engine.store.lock_one_within(Patience::Short, hash, Mode::Read, now) else {
+                return 0;
+            };
             let found = locked.peek(engine.store.space(engine.tables.home(db, key)), key, hash);
             // A value in the compact form has few.
             found.map_or(0, |entry| match entry.value() {

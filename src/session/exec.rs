@@ -2,16 +2,17 @@
 
 use super::atomic::{self, Token};
 use super::call::Call;
+use super::locks::{self, How};
 use super::worker::{Worker, give_back};
-use super::{gate, locks, observe};
+use super::{gate, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
-use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, held_up, is_write};
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
 use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
-use crate::store::{Locked, Mode, shown};
+use crate::store::{Lent, Locked, Mode, Patience, shown};
 use smallvec::SmallVec;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
@@ -83,7 +84,10 @@ fn exec(
             }
             outcome
         }
-        Err(reason) => Err(gate::held_up(client, &reason, &server.engine)),
+        Err(reason) => {
+            let fail = held_up(client, &reason, &server, &worker.settings);
+            Err(if let NotNow::Lent(_) = reason { fail.discards() } else { fail })
+        }
     };
     if client.postponed {
         (multi.concluded, multi.monitored) = (concluded, monitored);
@@ -126,11 +130,21 @@ impl UnitOfWork for Run<'_> {
     /// The outcome, whether the transaction changed something, and expired keys that it came upon.
     type Done = (Result<(), Fail>, bool, Option<Box<StaleKeys>>);
 
-    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
-        let mut locked = self.lock_all_calls(engine, reach);
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Result<Locked<'e>, NotNow> {
+        if self.client.takes_long {
+            return Err(NotNow::TakesLong);
+        }
+        let server = self.server;
+        let gives_up = locks::gives_up(server, self.worker.settings.busy_reply_threshold);
+        let mut patience = Patience::Short;
+        if self.client.has_own_thread && self.calls.iter().any(|call| call.command.has(flag::SCRIPT)) {
+            locks::may_begin(server)?;
+            patience = Patience::Lends(&gives_up);
+        }
+        let mut locked = self.lock_all_calls(engine, reach, patience)?;
         // Watched keys may have expired while the shards were waited for.
         locked.now = engine.clock.now_ms();
-        locked
+        Ok(locked)
     }
 
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
@@ -170,18 +184,28 @@ impl Run<'_> {
     /// Locks the shards of all keys of all commands, or every shard if a command looks beyond its keys. Every shard is
     /// locked, too, if one command may lack shards and another acts beyond the store: a run that acts beyond the store
     /// must not be repeated.
-    fn lock_all_calls<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+    fn lock_all_calls<'e>(
+        &mut self,
+        engine: &'e Engine,
+        reach: &Reach,
+        patience: Patience<'_>,
+    ) -> Result<Locked<'e>, Lent> {
         loop {
             let generation = engine.tables.generation();
-            let locked = self.lock_for_tables_as_they_are(engine, reach);
+            let locked = self.lock_for_tables_as_they_are(engine, reach, patience)?;
             // Which shards must be locked depends on the tables, and the tables do not change while a shard is locked.
             if engine.tables.generation() == generation {
-                return locked;
+                return Ok(locked);
             }
         }
     }
 
-    fn lock_for_tables_as_they_are<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+    fn lock_for_tables_as_they_are<'e>(
+        &mut self,
+        engine: &'e Engine,
+        reach: &Reach,
+        patience: Patience<'_>,
+    ) -> Result<Locked<'e>, Lent> {
         let settings = &self.worker.settings;
         // A raised flag is not lowered before EXEC has answered, so the requests of a transaction that will not run
         // need not be read.
@@ -191,21 +215,22 @@ impl Run<'_> {
         let calls = &mut self.calls;
         let writes = calls.iter().any(|call| is_write(call.command));
         let mode = if writes { Mode::Write } else { Mode::Read };
+        let how = How { patience, mode, now: self.now };
         let alone = calls.iter().filter_map(|call| locks::alone(call.command, call.args));
         if let Some(needed) = alone.reduce(Mode::or) {
-            return locks::lock_whole(engine, mode.or(needed), self.now);
+            return locks::lock_whole(engine, How { mode: mode.or(needed), ..how });
         }
         let whole = |call: &Call<'_>| call.command.has(flag::WHOLE | flag::ALL_SHARDS);
         let once =
             |call: &Call<'_>| call.command.has(flag::PUBSUB | flag::ADMIN) && !call.command.is_undoable();
         let again = calls.iter().any(|call| locks::may_be_run_again(engine, call.command));
         if reach.is_everything() || calls.iter().any(|call| whole(call) || (again && once(call))) {
-            return locks::lock_whole(engine, mode, self.now);
+            return locks::lock_whole(engine, how);
         }
         let mut others: SmallVec<[u64; 4]> = SmallVec::new();
         self.client.watched.iter().for_each(|watched| watched_hashes(engine, watched, &mut others));
         others.extend_from_slice(reach.hashes());
-        locks::lock_keys(engine, settings, calls, &others, self.db, mode, self.now)
+        locks::lock_keys(engine, settings, calls, &others, self.db, how)
     }
 
     /// If a transaction with this token was carried out before, writes that one's reply again; otherwise runs the
@@ -226,8 +251,7 @@ impl Run<'_> {
         }
         let needs_memory = |q: &Queued<Command>| q.command.has(flag::DENYOOM);
         if self.client.memory_is_short && self.queue.commands().iter().any(needs_memory) {
-            let reason = &OUT_OF_MEMORY.0;
-            return Err(Fail::bytes([b"EXECABORT Transaction discarded because of: ", &**reason].concat()));
+            return Err(OUT_OF_MEMORY.discards());
         }
         let remembered = self.commands(tx).and_then(|()| match &token {
             Some(token) if !tx.lacks_shards() => {

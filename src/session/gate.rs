@@ -30,9 +30,17 @@ const NO_DEBUG: Fail = Fail::new(
 /// The flags of commands that a pause of writes holds back.
 const PAUSABLE: u64 = flag::WRITE | flag::MAY_REPLICATE | flag::CACHES;
 /// How many ms a command waits, if the server may be ending, before it asks again whether the end was refused.
-pub(super) const ENDING_MILLIS: u64 = 20;
+const ENDING_MILLIS: u64 = 20;
 /// How many ms a command waits for a script that holds its shards before it asks again.
 const SCRIPT_MILLIS: u64 = 5;
+
+/// Until when a command waits that was postponed under its locks; `now` is given in nanoseconds.
+#[cold]
+pub(super) fn wait_of_postponed(client: &mut Client, now: u64) -> Instant {
+    let millis = if client.lacks.take().is_some() { SCRIPT_MILLIS } else { ENDING_MILLIS };
+    Instant::from_nanos(now).after_ms(millis)
+}
+
 const NO_CHECKPOINT: Fail = Fail::new(
     "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
      server's log tells why it failed.",
@@ -68,14 +76,6 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
         outcome => outcome,
     }
-}
-
-/// The error for a client whose command may not go on under its locks. If the command is postponed, the client does not
-/// get the error.
-#[cold]
-pub(super) fn held_up(client: &mut Client, reason: &NotNow, engine: &Engine) -> Fail {
-    client.hold_up(reason, engine);
-    Fail::not_now(reason)
 }
 
 /// Whether the command may run now (or be queued). The order is Redis's: protected commands, authentication, the rules
@@ -145,70 +145,7 @@ pub(super) fn check(
     if let Some(until) = server.pause.until(touches(PAUSABLE), &server.engine.clock) {
         return Ok(Verdict::Wait(until));
     }
-    if server.running.any() && !command.has(flag::ALLOW_BUSY) {
-        return check_scripts(server, client, command, args);
-    }
     Ok(Verdict::Go)
-}
-
-/// Whether a command needs shards that a script holds which runs for long. Until `busy-reply-threshold` the command
-/// waits without a thread, from then on it is refused.
-#[cold]
-fn check_scripts(
-    server: &Server,
-    client: &Client,
-    command: &Command,
-    args: &[&[u8]],
-) -> Result<Verdict, Fail> {
-    let queue = match &client.multi {
-        Some(multi) if command.has(flag::SESSION) => Some(&multi.queue),
-        // It is queued, for which it needs no shard.
-        Some(_) if !command.has(flag::IN_MULTI) => return Ok(Verdict::Go),
-        _ => None,
-    };
-    let mut needed = vec![false; server.engine.store.shard_count()];
-    add_shards(&server.engine, command, args, &mut needed);
-    for (command, args) in queue.into_iter().flat_map(Queue::iter) {
-        let args: Vec<&[u8]> = args.collect();
-        add_shards(&server.engine, command, &args, &mut needed);
-    }
-    let mut verdict = Verdict::Go;
-    for script in server.running.all() {
-        let needed = needed.iter().enumerate().filter(|(_, needed)| **needed).map(|(shard, _)| shard);
-        if !script.holds(needed) {
-            continue;
-        }
-        if script.is_slow.load(Relaxed) {
-            return Err(Fail::text(format!(
-                "BUSY Redis is busy running a script. You can only call {} KILL or SHUTDOWN NOSAVE.",
-                if script.is_function { "FUNCTION" } else { "SCRIPT" }
-            )));
-        }
-        verdict = Verdict::Wait(server.engine.clock.instant().after_ms(SCRIPT_MILLIS));
-    }
-    Ok(verdict)
-}
-
-/// Marks the shards that a command locks.
-fn add_shards(engine: &Engine, command: &Command, args: &[&[u8]], needed: &mut [bool]) {
-    if command.has(flag::WHOLE | flag::ALL_SHARDS)
-        || command.spec.alone.is_some_and(|is_alone| is_alone(args))
-    {
-        needed.fill(true);
-        return;
-    }
-    let mut any = false;
-    command.each_key(&engine.tables, args, &mut |_, key| {
-        any = true;
-        if let Some(needed) = needed.get_mut(engine.store.shard_of(engine.store.hash(key))) {
-            *needed = true;
-        }
-    });
-    if let (false, true, Some(first)) =
-        (any, command.has(flag::SCRIPT), needed.get_mut(engine.store.shard_of(0)))
-    {
-        *first = true;
-    }
 }
 
 /// A connection in RESP2 that has a subscription carries messages only.

@@ -1,13 +1,13 @@
 //! Which shards a command locks: those in which its keys are stored.
 
 use super::call::{Call, KnownHash};
-use crate::command::{Command, OnView, flag, is_write};
+use crate::command::{Command, OnView, Server, flag, is_write};
 use crate::config::Settings;
 use crate::effect::SYSTEM;
-use crate::engine::{Engine, Reach, VIEW_DB};
+use crate::engine::{Engine, NotNow, Reach, VIEW_DB};
 use crate::env::memory;
 use crate::node::Foreseen;
-use crate::store::{Locked, Mode};
+use crate::store::{Lent, Locked, Mode, Patience};
 use smallvec::SmallVec;
 
 /// A key's hash, and the space of the database or table that the key is in.
@@ -119,9 +119,36 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
 /// Locks the shard of a command's only key by the hash that was worked out ahead; `None` if the tables have changed
 /// since. The tables' schemas decide which shard that is, and tables do not change while a shard is locked.
 #[inline]
-pub(super) fn lock_ahead(engine: &Engine, ahead: Ahead, mode: Mode, now: u64) -> Option<Locked<'_>> {
-    let locked = engine.store.lock_one(ahead.hash, mode, now);
-    (engine.tables.generation() == ahead.assumed.tables).then_some(locked)
+pub(super) fn lock_ahead(
+    engine: &Engine,
+    ahead: Ahead,
+    mode: Mode,
+    now: u64,
+) -> Result<Option<Locked<'_>>, Lent> {
+    let locked = engine.store.lock_one_within(Patience::Short, ahead.hash, mode, now)?;
+    Ok((engine.tables.generation() == ahead.assumed.tables).then_some(locked))
+}
+
+/// How shards are locked.
+#[derive(Clone, Copy)]
+pub(super) struct How<'p> {
+    pub(super) patience: Patience<'p>,
+    pub(super) mode: Mode,
+    pub(super) now: u64,
+}
+
+/// Whether a script that waits for a shard gives up: another one has that shard for so long that clients are told BUSY,
+/// or the server is about to end. `threshold` is `busy-reply-threshold`.
+pub(super) fn gives_up(server: &Server, threshold: u64) -> impl Fn(usize) -> bool {
+    move |shard| {
+        let now = server.engine.clock.instant();
+        server.running.is_stopping() || server.running.slow(Some(shard), now, threshold).is_some()
+    }
+}
+
+/// Whether a script may be begun: not if the server is about to end.
+pub(super) fn may_begin(server: &Server) -> Result<(), NotNow> {
+    if server.running.is_stopping() { Err(NotNow::Ending) } else { Ok(()) }
 }
 
 /// Locks what a command needs, and the shards of `reach` that it lacked in an earlier round.
@@ -131,23 +158,22 @@ pub(super) fn lock_command<'a>(
     call: &mut Call<'_>,
     db: usize,
     reach: &Reach,
-    now: u64,
-) -> Locked<'a> {
+    how: How<'_>,
+) -> Result<Locked<'a>, Lent> {
     let (command, args) = (call.command, call.args);
-    let mode = if is_write(command) { Mode::Write } else { Mode::Read };
     if let Some(mode) = alone(command, args) {
-        return lock_whole(engine, mode, now);
+        return lock_whole(engine, How { mode, ..how });
     }
     if command.has(flag::ALL_SHARDS) {
-        return engine.store.lock_all(mode, now);
+        return engine.store.lock_all_within(how.patience, how.mode, how.now);
     }
     if command.is_keyless() {
-        return engine.store.lock_none(now);
+        return Ok(engine.store.lock_none(how.now));
     }
     if reach.is_everything() {
-        return lock_whole(engine, mode, now);
+        return lock_whole(engine, how);
     }
-    lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, mode, now)
+    lock_keys(engine, settings, std::slice::from_mut(call), reach.hashes(), db, how)
 }
 
 /// How a use of a command needs every shard whatever its keys are, if it does: shared only if the command reads.
@@ -180,9 +206,8 @@ pub(super) fn lock_keys<'a>(
     calls: &mut [Call<'_>],
     others: &[u64],
     db: usize,
-    mode: Mode,
-    now: u64,
-) -> Locked<'a> {
+    how: How<'_>,
+) -> Result<Locked<'a>, Lent> {
     let store = &engine.store;
     loop {
         let generation = engine.tables.generation();
@@ -206,7 +231,7 @@ pub(super) fn lock_keys<'a>(
             });
         }
         // A command that finds a hash which is to become an item lifts it, even if the command only reads.
-        let mode = if engine.tables.any_lifting() { Mode::Write } else { mode };
+        let mode = if engine.tables.any_lifting() { Mode::Write } else { how.mode };
         let plain = hashes.len();
         if mode == Mode::Write && engine.tables.any_stream() {
             add_streams(engine, &mut in_tables);
@@ -219,7 +244,7 @@ pub(super) fn lock_keys<'a>(
             hashes.push(0);
         }
         hashes.iter().for_each(|hash| store.prefetch_shard(*hash));
-        let locked = store.lock_many(&hashes, mode, now);
+        let locked = store.lock_many_within(how.patience, &hashes, mode, how.now)?;
         if engine.tables.generation() == generation {
             locked.prefetch(&hashes[..plain], store.space(db));
             let mut at = plain;
@@ -227,11 +252,11 @@ pub(super) fn lock_keys<'a>(
                 locked.prefetch(&hashes[at..at + same.len()], same[0].space);
                 at += same.len();
             }
-            return locked;
+            return Ok(locked);
         }
         drop(locked);
         // The requests were read ahead for the old tables.
-        prepare(engine, settings, calls, now);
+        prepare(engine, settings, calls, how.now);
     }
 }
 
@@ -258,12 +283,12 @@ fn add_streams(engine: &Engine, keys: &mut SmallVec<[Hashed; 4]>) {
 }
 
 /// Locks every shard; exclusively if hashes are being lifted, even for a command that reads.
-pub(super) fn lock_whole(engine: &Engine, mode: Mode, now: u64) -> Locked<'_> {
+pub(super) fn lock_whole<'a>(engine: &'a Engine, how: How<'_>) -> Result<Locked<'a>, Lent> {
     loop {
-        let needed = if engine.tables.any_lifting() { Mode::Write } else { mode };
-        let locked = engine.store.lock_all(needed, now);
+        let needed = if engine.tables.any_lifting() { Mode::Write } else { how.mode };
+        let locked = engine.store.lock_all_within(how.patience, needed, how.now)?;
         if needed == Mode::Write || !engine.tables.any_lifting() {
-            return locked;
+            return Ok(locked);
         }
     }
 }

@@ -1,9 +1,8 @@
 //! Commands that take long, each on a thread of its own.
 
-use super::gate::{self, ENDING_MILLIS, Verdict};
+use super::gate::{self, Verdict};
 use super::worker::{Progress, Stop, Worker};
 use crate::command::{Client, Fail, Server, flag};
-use crate::env::Instant;
 use crate::node::WorkerStats;
 use crate::resp::Reply;
 use crate::store::shown;
@@ -17,6 +16,15 @@ impl Worker {
     /// waits for something.
     pub fn works_on_data(&mut self, args: &[&[u8]]) -> bool {
         self.find(args).is_ok_and(|command| command.has(WORKS))
+    }
+
+    /// Why a command that works on the data should not wait for its turn any longer: a script has run for
+    /// `busy-reply-threshold`, and perhaps it has the turn.
+    pub fn is_busy(&mut self) -> Option<Fail> {
+        self.refresh();
+        let now = self.server.engine.clock.instant();
+        let slow = self.server.running.slow(None, now, self.settings.busy_reply_threshold)?;
+        Some(Fail::busy(slow.is_function))
     }
 
     /// Answers a command that stopped a run with [`Stop::Long`] and cannot be run.
@@ -42,7 +50,7 @@ impl Worker {
     }
 
     /// Runs one command that stopped a run with [`Stop::Long`], on any thread, with a worker made for it. The command
-    /// is not done if the server may be ending: then it waits and is run again.
+    /// is not done if the server may be ending, or if a script has its shards: then it waits and is run again.
     pub fn run_long(&mut self, client: &mut Client, args: &[&[u8]], out: &mut Reply) -> Progress {
         let now = self.server.engine.clock.now_ms();
         let mut clock = self.server.engine.clock.monotonic_nanos();
@@ -62,7 +70,7 @@ impl Worker {
                         client.end_caching_given();
                     }
                     if std::mem::take(&mut client.postponed) {
-                        Some(Stop::Paused(Instant::from_nanos(clock).after_ms(ENDING_MILLIS)))
+                        Some(Stop::Paused(gate::wait_of_postponed(client, clock)))
                     } else {
                         Self::after(client, out, mark)
                     }

@@ -1,16 +1,16 @@
 //! Running one command outside MULTI as a unit of work over the shards of its keys.
 
 use super::call::{Call, KnownHash};
-use super::locks::{self, Ahead, Only};
+use super::locks::{self, Ahead, How, Only};
 use super::worker::{Worker, give_back};
 use super::{exec, gate};
-use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, is_write};
+use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, held_up, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork};
 use crate::node::WorkerStats;
 use crate::node::handle::state;
 use crate::resp::Reply;
-use crate::store::{Locked, Mode, shown};
+use crate::store::{Locked, Mode, Patience, shown};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// One command of a client.
@@ -45,7 +45,10 @@ impl UnitOfWork for OneCommand<'_> {
 
     #[inline(always)]
     #[allow(clippy::inline_always)]
-    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Locked<'e> {
+    fn lock<'e>(&mut self, engine: &'e Engine, reach: &Reach) -> Result<Locked<'e>, NotNow> {
+        if self.client.takes_long {
+            return Err(NotNow::TakesLong);
+        }
         if self.call.command.has(flag::WHOLE) {
             self.clears = engine.store.clears();
         }
@@ -54,19 +57,25 @@ impl UnitOfWork for OneCommand<'_> {
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
         self.known_hash = ahead.and_then(|ahead| ahead.known_hash(self.call.command));
         self.call.prepare(engine, self.settings, self.now);
-        if let Some(locked) = ahead.and_then(|hint| locks::lock_ahead(engine, hint, mode, self.now)) {
-            return locked;
+        if let Some(hint) = ahead
+            && let Some(locked) = locks::lock_ahead(engine, hint, mode, self.now)?
+        {
+            return Ok(locked);
         }
         self.known_hash = None;
-        locks::lock_command(engine, self.settings, &mut self.call, db, reach, self.now)
+        let gives_up = locks::gives_up(self.server, self.settings.busy_reply_threshold);
+        let mut patience = Patience::Short;
+        if self.client.has_own_thread && self.call.command.has(flag::SCRIPT) {
+            locks::may_begin(self.server)?;
+            patience = Patience::Lends(&gives_up);
+        }
+        let how = How { patience, mode, now: self.now };
+        Ok(locks::lock_command(engine, self.settings, &mut self.call, db, reach, how)?)
     }
 
     #[inline]
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let command = self.call.command;
-        if self.client.takes_long {
-            return Err(NotNow::TakesLong);
-        }
         gate::check_locked(engine, locked, command)?;
         gate::check_pause(self.server, |bits| command.has(bits))
     }
@@ -193,7 +202,7 @@ impl Worker {
         };
         let ran = server.engine.transact(unit.client.db, &mut self.record, &mut unit);
         let Ran { outcome, wrote, stale } =
-            ran.map_err(|reason| gate::held_up(client, &reason, &server.engine))?;
+            ran.map_err(|reason| held_up(client, &reason, server, &self.settings))?;
         if wrote {
             self.wrote = true;
             client.wrote_upto = server.engine.tail();

@@ -8,7 +8,7 @@ use crate::engine::Phase;
 use crate::node::handle::state;
 use crate::node::{Served, StateSlot, end_transaction, output};
 use crate::resp::{Proto, Reply};
-use crate::store::{Awaited, KeyAt, Mode, shown};
+use crate::store::{Awaited, KeyAt, Lent, Mode, Patience, shown};
 use crate::value::stream::StreamId;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -43,6 +43,9 @@ pub(super) enum Turn {
     Postponed,
     /// CLIENT PAUSE holds the client's command up; the clients behind it in the line wait too.
     HeldUp,
+    /// A script has a shard that the client's command needs: this client, and those behind it in the line, have their
+    /// turn once the shard is given back.
+    Lent(Lent),
 }
 
 impl Worker {
@@ -58,9 +61,14 @@ impl Worker {
             let Some((db, key)) = store.take_ready() else { return };
             let at = KeyAt { db, key: &key, hash: store.hash(&key) };
             for awaited in store.lines(at) {
-                if self.serve_line(at, &awaited) == Turn::Postponed {
-                    // The clients of the key's other lines wait as well: the key is among the ready ones again.
-                    break;
+                // The clients of the key's other lines wait as well: the key is looked at again.
+                match self.serve_line(at, &awaited) {
+                    Turn::Postponed => break,
+                    Turn::Lent(lent) => {
+                        store.put_off(at, lent);
+                        break;
+                    }
+                    Turn::Over | Turn::Missed | Turn::HeldUp => {}
                 }
             }
             store.served();
@@ -72,13 +80,18 @@ impl Worker {
         let server = Arc::clone(&self.server);
         // A client with a later ticket has looked at the key already.
         let (mut behind, upto) = (0, server.engine.store.last_ticket());
-        while let Some(reached) = self.reached(at, awaited)
-            && let Some(next) = server.engine.store.next_waiter(at, awaited, (behind, upto), reached)
-        {
+        loop {
+            let reached = match self.reached(at, awaited) {
+                Ok(Some(reached)) => reached,
+                Ok(None) => break,
+                Err(lent) => return Turn::Lent(lent),
+            };
+            let next = server.engine.store.next_waiter(at, awaited, (behind, upto), reached);
+            let Some(next) = next else { break };
             behind = next.ticket;
             let Ok(parked) = next.who.as_any().downcast::<Parked>() else { continue };
             match self.serve(&parked, next.number) {
-                turn @ (Turn::Postponed | Turn::HeldUp) => return turn,
+                turn @ (Turn::Postponed | Turn::HeldUp | Turn::Lent(_)) => return turn,
                 Turn::Missed if awaited.is_for_one() => break,
                 Turn::Missed | Turn::Over => {}
             }
@@ -87,14 +100,15 @@ impl Worker {
     }
 
     /// What a key has for a line. This look does not count for what this thread's replies show.
-    fn reached(&self, at: KeyAt<'_>, awaited: &Awaited) -> Option<StreamId> {
+    fn reached(&self, at: KeyAt<'_>, awaited: &Awaited) -> Result<Option<StreamId>, Lent> {
         let engine = &self.server.engine;
         let look = || {
-            let mut locked = engine.store.lock_one(at.hash, Mode::Read, engine.clock.now_ms());
+            let now = engine.clock.now_ms();
+            let mut locked = engine.store.lock_one_within(Patience::Short, at.hash, Mode::Read, now)?;
             locked.now = engine.store.moment(locked.now, || engine.clock.now_ms());
             let home = engine.tables.home(at.db, at.key);
             let entry = locked.peek(engine.store.space(home), at.key, at.hash);
-            awaited.reached(entry.filter(|entry| !entry.expired(locked.now)))
+            Ok(awaited.reached(entry.filter(|entry| !entry.expired(locked.now))))
         };
         shown::apart(look).0
     }
@@ -122,7 +136,7 @@ impl Worker {
         client.postponed = false;
         match turn {
             Turn::Over => {}
-            Turn::Missed | Turn::Postponed => {
+            Turn::Missed | Turn::Postponed | Turn::Lent(_) => {
                 parked.wait_on(slot, client);
                 return turn;
             }
@@ -154,6 +168,9 @@ impl Worker {
             Ok(_) => self.transact(client, parked.command, &again, None, now, out),
             Err(fail) => Err(fail),
         };
+        if let Some(lent) = client.lacks.take() {
+            return Turn::Lent(lent);
+        }
         if client.postponed && self.server.engine.state().phase() != Phase::Ending {
             // A pause began after the command had passed its gates.
             return Turn::HeldUp;

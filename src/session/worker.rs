@@ -210,9 +210,7 @@ impl Worker {
         let mut fail = Cow::Borrowed(fail);
         if command.is_some_and(|c| c.has(flag::SESSION)) {
             end_transaction(&self.server.engine.store, client);
-            let reason = fail.0.strip_prefix(b"ERR ").unwrap_or(&fail.0);
-            fail =
-                Cow::Owned(Fail::bytes([b"EXECABORT Transaction discarded because of: ", reason].concat()));
+            fail = Cow::Owned(fail.discards());
         }
         if let Some(multi) = &mut client.multi {
             multi.broken = true;

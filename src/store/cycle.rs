@@ -4,7 +4,7 @@
 use super::access::noise;
 use super::raw_table;
 use super::side::DbCount;
-use super::{Entry, Holder, Locked, Mode, Store};
+use super::{Entry, Holder, Locked, Mode, Patience, Store};
 use crate::value::hash::{HashRef, packed_fields};
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -166,8 +166,8 @@ pub struct Victim {
 }
 
 impl Store {
-    /// Calls `found` with about `samples` random keys of all databases that the rule allows. It finds none only if
-    /// there are none.
+    /// Calls `found` with about `samples` random keys of all databases that the rule allows. Apart from shards that are
+    /// lent, it finds none only if there are none.
     pub fn candidates(&self, rule: EvictionRule, samples: usize, now: u64, found: &mut dyn FnMut(Victim)) {
         let mut seen = 0;
         let shards = self.shard_count();
@@ -178,8 +178,10 @@ impl Store {
             // The hash spreads keys over shards, so neighbouring shards are as random a sample as any others.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
-                let locked = self.lock_shard(shard, Mode::Read, now).timed(Holder::Eviction);
-                locked.sample(shard, rule, &mut seen, found);
+                let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Read, now) else {
+                    continue;
+                };
+                locked.timed(Holder::Eviction).sample(shard, rule, &mut seen, found);
             }
             if seen >= samples {
                 return;
@@ -255,7 +257,8 @@ impl Store {
         !self.dead.lock().is_empty()
     }
 
-    /// Frees entries of dead spaces, at most `limit` while a shard is held once; false when there are none.
+    /// Frees entries of dead spaces, at most `limit` while a shard is held once; false when there are none. Shards that
+    /// are lent are left for the next call.
     pub fn bury_some(&self, now: u64, limit: usize) -> bool {
         self.bury_until(now, limit, &|| false)
     }
@@ -266,9 +269,14 @@ impl Store {
         if dead.is_empty() {
             return false;
         }
+        let mut is_all = true;
         for shard in 0..self.shard_count() {
             loop {
-                let mut locked = self.lock_shard(shard, Mode::Write, now).timed(Holder::Expiry);
+                let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Write, now) else {
+                    is_all = false;
+                    break;
+                };
+                let mut locked = locked.timed(Holder::Expiry);
                 // If the data was read again meanwhile, a space of the list may be in use again.
                 let still = self.dead.lock().clone();
                 if locked.bury(shard, &|s| dead.contains(&s) && still.contains(&s), limit) {
@@ -278,6 +286,9 @@ impl Store {
             if enough() {
                 return true;
             }
+        }
+        if !is_all {
+            return true;
         }
         let mut left = self.dead.lock();
         left.retain(|s| !dead.contains(s));

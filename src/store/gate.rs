@@ -8,8 +8,16 @@
 //!
 //! Only threads that wait for a shard wait at its gate. So where threads wait for shards in ascending order, they also
 //! wait at gates in ascending order.
+//!
+//! A thread that may hold a lock for long, because it runs a script, has the lock lent before it takes it. While a lock
+//! is lent, no other thread waits for it: [`Gate::read_unless_lent`] and [`Gate::write_unless_lent`] give up. Lending
+//! waits for the threads that wait already. So each wait through these functions ends soon, whatever scripts do.
 
-use super::sync::{AtomicBool, Mutex, Ordering::Relaxed, RwLock, RwLockReadGuard, RwLockWriteGuard, pause};
+use super::sync::{
+    AtomicBool, AtomicU32, Mutex,
+    Ordering::{Relaxed, SeqCst},
+    RwLock, RwLockReadGuard, RwLockWriteGuard, pause, rest,
+};
 
 /// How often a thread tries to take a lock before it waits for it. Each pause is twice as long as the one before: some
 /// microseconds in total.
@@ -23,6 +31,10 @@ pub(super) struct Gate {
     closed: AtomicBool,
     /// The thread that holds it gets the lock next, after those that came while the gate was open.
     turnstile: Mutex<()>,
+    /// How many threads wait for the lock through functions that give up once it is lent.
+    waiting: AtomicU32,
+    /// Whether the lock is lent.
+    lent: AtomicBool,
 }
 
 /// Tries `take` again and again for a few microseconds.
@@ -70,6 +82,47 @@ impl Gate {
         guard
     }
 
+    /// As [`Gate::read`]; `None` if the lock is lent.
+    pub(super) fn read_unless_lent<'a, T>(&self, lock: &'a RwLock<T>) -> Option<RwLockReadGuard<'a, T>> {
+        self.unless_lent(|| self.read(lock))
+    }
+
+    /// As [`Gate::write`]; `None` if the lock is lent.
+    pub(super) fn write_unless_lent<'a, T>(&self, lock: &'a RwLock<T>) -> Option<RwLockWriteGuard<'a, T>> {
+        self.unless_lent(|| self.write(lock))
+    }
+
+    fn unless_lent<G>(&self, wait: impl FnOnce() -> G) -> Option<G> {
+        if self.lent.load(Relaxed) {
+            return None;
+        }
+        self.waiting.fetch_add(1, SeqCst);
+        // A thread that lends marks the lock first, and then looks who waits. So either this thread sees the mark, or
+        // that one waits for this thread.
+        let guard = (!self.lent.load(SeqCst)).then(wait);
+        self.waiting.fetch_sub(1, SeqCst);
+        guard
+    }
+
+    /// Lends the lock to this thread, which takes it next, with [`Gate::read`] or [`Gate::write`]. Waits until the
+    /// threads that wait for the lock have had it. The lock is lent to one thread at a time.
+    pub(super) fn lend(&self) {
+        while !self.try_lend() {
+            rest();
+        }
+    }
+
+    /// As [`Gate::lend`], but false if threads wait for the lock. Then the lock is lent, but must not be taken.
+    pub(super) fn try_lend(&self) -> bool {
+        self.lent.store(true, SeqCst);
+        self.waiting.load(SeqCst) == 0
+    }
+
+    /// Ends the lending. The thread has given the lock back.
+    pub(super) fn take_back(&self) {
+        self.lent.store(false, SeqCst);
+    }
+
     /// Takes the lock shared, if that is possible at once and no writer waits for it.
     #[inline]
     pub(super) fn try_read<'a, T>(&self, lock: &'a RwLock<T>) -> Option<RwLockReadGuard<'a, T>> {
@@ -89,7 +142,7 @@ impl Gate {
 }
 
 /// Locks shards, given in ascending order. `soon` takes a shard that no other thread holds for long; `wait` waits for
-/// one.
+/// one, and gives `None` for one that it does not wait for: then that shard's number is the error.
 ///
 /// If a shard is held for long, all others are given back and only that one is waited for; then `soon` takes the rest.
 /// If that fails at another shard, all are given back, and both are waited for in ascending order; and so on. So a
@@ -97,13 +150,15 @@ impl Gate {
 pub(super) fn take_all<G>(
     shards: impl ExactSizeIterator<Item = usize> + Clone,
     soon: impl Fn(usize) -> Option<G>,
-    wait: impl Fn(usize) -> G,
-) -> Vec<(usize, G)> {
+    wait: impl Fn(usize) -> Option<G>,
+) -> Result<Vec<(usize, G)>, usize> {
     let mut held = Vec::with_capacity(shards.len());
     // The shards that were held for long.
     let mut busy: Vec<usize> = Vec::new();
     loop {
-        held.extend(busy.iter().map(|shard| (*shard, wait(*shard))));
+        for shard in &busy {
+            held.push((*shard, wait(*shard).ok_or(*shard)?));
+        }
         let mut others = shards.clone().filter(|shard| busy.binary_search(shard).is_err());
         let missing = others.find(|shard| soon(*shard).map(|guard| held.push((*shard, guard))).is_none());
         let Some(missing) = missing else { break };
@@ -114,5 +169,5 @@ pub(super) fn take_all<G>(
     if !busy.is_empty() {
         held.sort_unstable_by_key(|(shard, _)| *shard);
     }
-    held
+    Ok(held)
 }

@@ -1,13 +1,15 @@
 //! Locks over shards: one, several, or all; and lookups under them.
 
 use super::holds;
+use super::lent::{self, Lent, Patience, Turn};
 use super::raw_table::{self, Raw};
 use super::recording::Recording;
 use super::seldom::Seldom;
 use super::shown::KeyClasses;
+use super::turns::Shards;
 use super::{Entry, Store, gate, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
-use smallvec::SmallVec;
+use std::cell::Cell;
 
 /// Shared or exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,6 +71,8 @@ pub struct Garbage(pub(super) Vec<Entry>);
 pub struct Locked<'a> {
     pub(super) store: &'a Store,
     held: Held<'a>,
+    /// The turns of the shards, if they may be held for long. Dropped after the guards.
+    turn: Seldom<Turn<'a>>,
     /// Removed entries that may be large. They are freed after the locks are given back, so that no thread waits for
     /// it.
     pub(super) garbage: Seldom<Garbage>,
@@ -78,31 +82,60 @@ pub struct Locked<'a> {
     pub(super) changed: KeyClasses,
     /// The classes of keys for which this thread has noted the position in every shard that it holds.
     noted: KeyClasses,
+    /// A shard that a walk did not wait for.
+    lacks: Cell<Option<Lent>>,
     /// The time in ms since the epoch. What has a deadline up to it has expired.
     pub now: u64,
     /// Whether lookups leave the access clock as it is (CLIENT NO-TOUCH, OBJECT, background work).
     pub no_touch: bool,
 }
 
+/// The shards that are locked, and the turns that go with them if they may be held for long.
+type Taken<'a> = (Held<'a>, Seldom<Turn<'a>>);
+
 impl Store {
     #[inline]
     pub(super) fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Raw> {
-        let lock = self.raw(shard);
-        lock.try_write().unwrap_or_else(|| holds::outside(|| self.sides[shard].gate.write(lock)))
-    }
-
-    #[inline]
-    fn guard(&self, shard: usize, mode: Mode) -> Guard<'_> {
-        match mode {
-            Mode::Read => {
-                let (gate, lock) = (&self.sides[shard].gate, self.raw(shard));
-                Guard::Read(gate.try_read(lock).unwrap_or_else(|| holds::outside(|| gate.read(lock))))
+        debug_assert!(lent::may_wait(), "a thread that serves clients waits without bound");
+        loop {
+            if let Some(guard) = self.write_unless_lent(shard) {
+                return guard;
             }
-            Mode::Write => Guard::Write(self.write(shard)),
+            self.wait_for_turn(&[shard]);
         }
     }
 
-    /// As [`Store::guard`], but `None` if another thread holds the shard for longer than a short command takes.
+    #[inline]
+    fn write_unless_lent(&self, shard: usize) -> Option<RwLockWriteGuard<'_, Raw>> {
+        let lock = self.raw(shard);
+        let wait = || holds::outside(|| self.sides[shard].gate.write_unless_lent(lock));
+        lock.try_write().or_else(wait)
+    }
+
+    /// Locks a shard; `None` if it is lent.
+    #[inline]
+    fn guard_unless_lent(&self, shard: usize, mode: Mode) -> Option<Guard<'_>> {
+        match mode {
+            Mode::Read => {
+                let (gate, lock) = (&self.sides[shard].gate, self.raw(shard));
+                let wait = || holds::outside(|| gate.read_unless_lent(lock));
+                gate.try_read(lock).or_else(wait).map(Guard::Read)
+            }
+            Mode::Write => self.write_unless_lent(shard).map(Guard::Write),
+        }
+    }
+
+    /// Locks a shard that is lent to this thread.
+    fn guard_of_borrower(&self, shard: usize, mode: Mode) -> Guard<'_> {
+        let (gate, lock) = (&self.sides[shard].gate, self.raw(shard));
+        match mode {
+            Mode::Read => Guard::Read(holds::outside(|| gate.read(lock))),
+            Mode::Write => Guard::Write(holds::outside(|| gate.write(lock))),
+        }
+    }
+
+    /// As [`Store::guard_unless_lent`], but `None` if another thread holds the shard for longer than a short command
+    /// takes.
     #[inline]
     fn guard_soon(&self, shard: usize, mode: Mode) -> Option<Guard<'_>> {
         let gate = &self.sides[shard].gate;
@@ -112,10 +145,74 @@ impl Store {
         }
     }
 
+    /// Waits until no other thread has the turn of one of the shards. This thread holds none.
+    #[cold]
+    fn wait_for_turn(&self, shards: &[usize]) {
+        // It never gives up.
+        let turn = holds::outside(|| Turn::take(self, shards.into(), &|_| false));
+        drop(turn);
+    }
+
+    /// Locks shards, given in ascending order, as far as they are not lent.
+    fn guards(
+        &self,
+        shards: impl ExactSizeIterator<Item = usize> + Clone,
+        mode: Mode,
+    ) -> Result<Held<'_>, Lent> {
+        let (soon, wait) =
+            (|shard| self.guard_soon(shard, mode), |shard| self.guard_unless_lent(shard, mode));
+        gate::take_all(shards, soon, wait).map(Held::Many).map_err(Lent)
+    }
+
+    /// Has shards lent, given in ascending order, and locks them.
+    #[cold]
+    #[inline(never)]
+    fn borrow(
+        &self,
+        shards: Shards,
+        mode: Mode,
+        gives_up: &dyn Fn(usize) -> bool,
+    ) -> Result<Taken<'_>, Lent> {
+        let mut turn = holds::outside(|| Turn::take(self, shards.clone(), gives_up))?;
+        holds::outside(|| turn.lend());
+        let take = |shard| self.guard_of_borrower(shard, mode);
+        let held = match shards[..] {
+            [] => Held::None,
+            [one] => Held::One(one, take(one)),
+            _ => {
+                let soon = |shard| self.guard_soon(shard, mode);
+                Held::Many(
+                    gate::take_all(shards.iter().copied(), soon, |shard| Some(take(shard))).map_err(Lent)?,
+                )
+            }
+        };
+        let mut kept = Seldom::NONE;
+        *kept = Some(Box::new(turn));
+        Ok((held, kept))
+    }
+
     /// Locks shards, given in ascending order.
-    fn guards(&self, shards: impl ExactSizeIterator<Item = usize> + Clone, mode: Mode) -> Held<'_> {
-        let (soon, wait) = (|shard| self.guard_soon(shard, mode), |shard| self.guard(shard, mode));
-        Held::Many(gate::take_all(shards, soon, wait))
+    fn take(&self, patience: Patience<'_>, shards: Shards, mode: Mode) -> Result<Taken<'_>, Lent> {
+        if let Patience::Lends(gives_up) = patience {
+            return self.borrow(shards, mode, gives_up);
+        }
+        let held = match shards[..] {
+            [] => Held::None,
+            [one] => Held::One(one, self.guard_unless_lent(one, mode).ok_or(Lent(one))?),
+            _ => self.guards(shards.iter().copied(), mode)?,
+        };
+        Ok((held, Seldom::NONE))
+    }
+
+    /// Runs `lock` until it succeeds. Between two attempts it waits for the turn of the shard that was lent.
+    fn in_turn<'a>(&'a self, lock: impl Fn() -> Result<Locked<'a>, Lent>) -> Locked<'a> {
+        debug_assert!(lent::may_wait(), "a thread that serves clients waits without bound");
+        loop {
+            match lock() {
+                Ok(locked) => return locked,
+                Err(Lent(shard)) => self.wait_for_turn(&[shard]),
+            }
+        }
     }
 
     /// Whether a writer waits for the shard of a hash.
@@ -125,15 +222,17 @@ impl Store {
     }
 
     #[inline]
-    fn locked<'a>(&'a self, held: Held<'a>, noted: KeyClasses, now: u64) -> Locked<'a> {
+    fn locked<'a>(&'a self, (held, turn): Taken<'a>, noted: KeyClasses, now: u64) -> Locked<'a> {
         let changed = KeyClasses::NONE;
         Locked {
             store: self,
             held,
+            turn,
             garbage: Seldom::NONE,
             recording: Seldom::NONE,
             changed,
             noted,
+            lacks: Cell::new(None),
             now,
             no_touch: false,
         }
@@ -147,52 +246,103 @@ impl Store {
 
     /// Locks nothing: for commands without keys.
     pub fn lock_none(&self, now: u64) -> Locked<'_> {
-        self.locked(Held::None, KeyClasses::NONE, now)
+        self.locked((Held::None, Seldom::NONE), KeyClasses::NONE, now)
+    }
+
+    /// Locks the shard of one hash, for a thread that may wait for a script.
+    pub fn lock_one(&self, hash: u64, mode: Mode, now: u64) -> Locked<'_> {
+        self.in_turn(|| self.lock_one_within(Patience::Short, hash, mode, now))
     }
 
     /// Locks the shard of one hash.
+    ///
+    /// # Errors
+    /// The patience did not suffice. So it is for the functions below.
     #[inline]
-    pub fn lock_one(&self, hash: u64, mode: Mode, now: u64) -> Locked<'_> {
+    pub fn lock_one_within(
+        &self,
+        patience: Patience<'_>,
+        hash: u64,
+        mode: Mode,
+        now: u64,
+    ) -> Result<Locked<'_>, Lent> {
         let shard = self.shard_of(hash);
-        let guard = self.guard(shard, mode);
+        let taken = match patience {
+            Patience::Short => {
+                let guard = self.guard_unless_lent(shard, mode).ok_or(Lent(shard))?;
+                (Held::One(shard, guard), Seldom::NONE)
+            }
+            Patience::Lends(gives_up) => self.borrow([shard][..].into(), mode, gives_up)?,
+        };
         shown::note(self.sides[shard].positions.of(hash));
-        self.locked(Held::One(shard, guard), KeyClasses::of(hash), now)
+        Ok(self.locked(taken, KeyClasses::of(hash), now))
+    }
+
+    /// Locks one shard by its number, to walk over it, for a thread that may wait for a script.
+    pub fn lock_shard(&self, shard: usize, mode: Mode, now: u64) -> Locked<'_> {
+        self.in_turn(|| self.lock_shard_within(Patience::Short, shard, mode, now))
     }
 
     /// Locks one shard by its number, to walk over it.
-    #[inline]
-    pub fn lock_shard(&self, shard: usize, mode: Mode, now: u64) -> Locked<'_> {
-        let guard = self.guard(shard, mode);
+    ///
+    /// # Errors
+    /// See [`Store::lock_one_within`].
+    pub fn lock_shard_within(
+        &self,
+        patience: Patience<'_>,
+        shard: usize,
+        mode: Mode,
+        now: u64,
+    ) -> Result<Locked<'_>, Lent> {
+        let taken = self.take(patience, [shard][..].into(), mode)?;
         shown::note(self.sides[shard].positions.greatest());
-        self.locked(Held::One(shard, guard), KeyClasses::ALL, now)
+        Ok(self.locked(taken, KeyClasses::ALL, now))
+    }
+
+    /// Locks the shards of several hashes, each shard once, for a thread that may wait for a script.
+    pub fn lock_many(&self, hashes: &[u64], mode: Mode, now: u64) -> Locked<'_> {
+        self.in_turn(|| self.lock_many_within(Patience::Short, hashes, mode, now))
     }
 
     /// Locks the shards of several hashes; each shard once.
-    pub fn lock_many(&self, hashes: &[u64], mode: Mode, now: u64) -> Locked<'_> {
+    ///
+    /// # Errors
+    /// See [`Store::lock_one_within`].
+    pub fn lock_many_within(
+        &self,
+        patience: Patience<'_>,
+        hashes: &[u64],
+        mode: Mode,
+        now: u64,
+    ) -> Result<Locked<'_>, Lent> {
         if let [only] = hashes {
-            return self.lock_one(*only, mode, now);
+            return self.lock_one_within(patience, *only, mode, now);
         }
-        let mut shards: SmallVec<[usize; 16]> = hashes.iter().map(|h| self.shard_of(*h)).collect();
+        let mut shards: Shards = hashes.iter().map(|h| self.shard_of(*h)).collect();
         shards.sort_unstable();
         shards.dedup();
         if shards.len() == self.shard_count() {
             // All shards are needed, and the caller may then walk over them.
-            return self.lock_all(mode, now);
+            return self.lock_all_within(patience, mode, now);
         }
-        let held = match shards[..] {
-            [] => Held::None,
-            [one] => Held::One(one, self.guard(one, mode)),
-            _ => self.guards(shards.iter().copied(), mode),
-        };
+        let taken = self.take(patience, shards, mode)?;
         hashes.iter().for_each(|hash| self.note_shown(*hash));
-        self.locked(held, KeyClasses::NONE, now)
+        Ok(self.locked(taken, KeyClasses::NONE, now))
+    }
+
+    /// Locks every shard, for a thread that may wait for a script.
+    pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
+        self.in_turn(|| self.lock_all_within(Patience::Short, mode, now))
     }
 
     /// Locks every shard. About 10 ns for each shard if no other thread holds one.
-    pub fn lock_all(&self, mode: Mode, now: u64) -> Locked<'_> {
-        let held = self.guards(0..self.shard_count(), mode);
+    ///
+    /// # Errors
+    /// See [`Store::lock_one_within`].
+    pub fn lock_all_within(&self, patience: Patience<'_>, mode: Mode, now: u64) -> Result<Locked<'_>, Lent> {
+        let taken = self.take(patience, (0..self.shard_count()).collect(), mode)?;
         self.sides.iter().for_each(|side| shown::note(side.positions.greatest()));
-        self.locked(held, KeyClasses::ALL, now)
+        Ok(self.locked(taken, KeyClasses::ALL, now))
     }
 }
 
@@ -215,6 +365,9 @@ impl<'a> Locked<'a> {
                 Err(at) => at,
             },
         };
+        if self.turn.as_mut().is_some_and(|turn| !turn.try_add(shard)) {
+            return false;
+        }
         let Some(guard) = self.store.raw(shard).try_write() else { return false };
         self.store.note_shown(hash);
         let mut guards = match std::mem::replace(&mut self.held, Held::None) {
@@ -226,6 +379,24 @@ impl<'a> Locked<'a> {
         self.held = Held::Many(guards);
         self.noted = KeyClasses::NONE;
         true
+    }
+
+    /// Locks a shard for a walk that goes over shards one by one while this thread holds none. If the shard is lent,
+    /// this is noted, and the walk ends: what it has found is of no use.
+    pub(super) fn lock_for_walk(&self, shard: usize) -> Option<Locked<'a>> {
+        let locked = self.store.lock_shard_within(Patience::Short, shard, Mode::Read, self.now);
+        locked.inspect_err(|lent| self.lacks.set(Some(*lent))).ok()
+    }
+
+    /// Notes that a walk did not wait for a shard.
+    pub fn note_lack(&self, lent: Lent) {
+        self.lacks.set(Some(lent));
+    }
+
+    /// The shard that a walk did not wait for. Then the walk has not seen everything.
+    #[inline]
+    pub fn lacks(&self) -> Option<Lent> {
+        self.lacks.get()
     }
 
     /// The removed entries that may be large, to be freed once the shards are given back.

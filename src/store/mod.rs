@@ -5,10 +5,12 @@
 //! the partitions of one partition key in all tables. The space is mixed into the other bits of the hash.
 //!
 //! Invariants: no guard of the map leaves this room. Shards are locked through [`Store::lock_one`],
-//! [`Store::lock_many`] and [`Store::lock_all`] only, which wait in ascending order; no thread locks a second set while
-//! it holds one. A writer waits for the readers that were there before it, not for those that come after it (`gate`). A
-//! thread that wants several shards holds none that others could have while it waits for one that is held for long. The
-//! mapping of databases to spaces changes only under all locks, so it is stable under any one of them.
+//! [`Store::lock_many`] and [`Store::lock_all`] and their namesakes that end in `within` only, which wait in ascending
+//! order; no thread locks a second set while it holds one. A writer waits for the readers that were there before it,
+//! not for those that come after it (`gate`). A thread that wants several shards holds none that others could have
+//! while it waits for one that is held for long. A thread that serves clients uses the functions that end in `within`:
+//! these do not wait for a shard that a script holds (`lent`). The mapping of databases to spaces changes only under
+//! all locks, so it is stable under any one of them.
 //!
 //! `shards` has the [`Store`], made of parts that do not know it (`entry`, `side`, `lines`, `watch`, `rosters`,
 //! `imaged`, `reaper`); `locks` has what holds its shards, [`Locked`]. All other files add methods to these two.
@@ -24,6 +26,7 @@ pub mod holds;
 mod image;
 mod imaged;
 mod inverse;
+mod lent;
 mod lines;
 mod locks;
 mod names;
@@ -45,6 +48,7 @@ mod sync;
 mod thresholds;
 mod timed;
 mod touch;
+mod turns;
 mod types;
 mod undo;
 mod waiting;
@@ -56,6 +60,7 @@ pub use entry::{Entry, Kind};
 pub use holds::{Holder, Holds, HoldsByHolder};
 pub use image::{PieceEnd, ShardImage, key_effects};
 pub use imaged::Owner;
+pub use lent::{Lent, Patience, serves_clients};
 pub use lines::{Awaited, KeyAt, Waiter, Waiting};
 pub use locks::{Garbage, Locked, Mode};
 pub use object::{Object, ValueRef};

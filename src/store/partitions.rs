@@ -14,7 +14,7 @@
 
 use super::entry::Entry;
 use super::place::Place;
-use super::{DeadlineOf, Holder, Locked, Mode, Object, Store, raw_table};
+use super::{DeadlineOf, Holder, Locked, Object, Store, raw_table};
 use smallvec::SmallVec;
 use std::ops::ControlFlow;
 use std::sync::atomic::Ordering::Relaxed;
@@ -41,19 +41,16 @@ impl Store {
     }
 
     /// Visits the partitions of a table whose places in the order lie from `from` to `to`, both included, until `visit`
-    /// breaks. Each shard is locked by itself, unless `locked` holds all of them.
+    /// breaks. Each shard is locked by itself, unless `locked` holds all of them; [`Locked::lacks`] tells whether one
+    /// could not be had.
     pub fn walk(&self, locked: &Locked<'_>, space: u32, (from, to): (u64, u64), visit: Visit<'_>) {
         let shift = u64::BITS - self.shard_count().trailing_zeros();
         for shard in (from >> shift) as usize..=(to >> shift) as usize {
             let flow = if locked.holds_all() {
                 locked.walk_shard(shard, space, (from, to), visit)
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now).timed(Holder::Walk).walk_shard(
-                    shard,
-                    space,
-                    (from, to),
-                    visit,
-                )
+                let Some(one) = locked.lock_for_walk(shard) else { return };
+                one.timed(Holder::Walk).walk_shard(shard, space, (from, to), visit)
             };
             if flow.is_break() {
                 return;

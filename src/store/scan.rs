@@ -10,7 +10,7 @@
 
 use super::access::noise;
 use super::raw_table;
-use super::{Entry, Holder, Locked, Mode, Store};
+use super::{Entry, Holder, Lent, Locked, Mode, Patience, Store};
 use std::sync::atomic::Ordering::Relaxed;
 
 const SHARD_BITS: u32 = 12;
@@ -66,8 +66,9 @@ impl ScanStep {
 
 impl Store {
     /// One call of SCAN: visits about `count` entries of a space, including expired ones, and returns the next cursor,
-    /// 0 at the end. Each shard is locked by itself, unless `locked` holds all of them. The slots looked at are bounded
-    /// too, so that a small database beside a large one costs many short calls and no long one.
+    /// 0 at the end. Each shard is locked by itself, unless `locked` holds all of them; [`Locked::lacks`] tells whether
+    /// one could not be had. The slots looked at are bounded too, so that a small database beside a large one costs many
+    /// short calls and no long one.
     pub fn scan(
         &self,
         locked: &Locked<'_>,
@@ -83,8 +84,8 @@ impl Store {
             let done = if locked.holds_all() {
                 locked.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
             } else {
-                let one = self.lock_shard(step.shard, Mode::Read, locked.now).timed(Holder::Walk);
-                one.scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
+                let Some(one) = locked.lock_for_walk(step.shard) else { return 0 };
+                one.timed(Holder::Walk).scan_shard(&mut step, space, count, &mut seen, &mut slots, visit)
             };
             if done {
                 step = ScanStep { shard: step.shard + 1, slot: 0, generation: 0 };
@@ -99,17 +100,20 @@ impl Store {
     /// Visits the entries of a space in a shard, expired ones included, in holds of `holder` with pauses between them.
     /// An entry that stays in the space is visited; it is visited twice if the shard's table is reorganised between two
     /// holds. The caller must not hold a lock.
+    ///
+    /// # Errors
+    /// The shard is lent, and was not waited for.
     pub fn walk_in_pieces(
         &self,
         (shard, space): (usize, u32),
         now: u64,
         holder: Holder,
         visit: &mut dyn FnMut(&Entry),
-    ) {
+    ) -> Result<(), Lent> {
         let (mut slot, mut generation, mut restarts) = (0, None, 0);
         loop {
-            let locked = self.lock_shard(shard, Mode::Read, now).timed(holder);
-            let Some(raw) = locked.raw(shard) else { return };
+            let locked = self.lock_shard_within(Patience::Short, shard, Mode::Read, now)?.timed(holder);
+            let Some(raw) = locked.raw(shard) else { return Ok(()) };
             let current = self.sides[shard].generation.load(Relaxed);
             if generation.replace(current).is_some_and(|before| before != current) {
                 (slot, restarts) = (0, restarts + 1);
@@ -120,26 +124,25 @@ impl Store {
             entries.filter(|entry| entry.space() == space).for_each(&mut *visit);
             slot = end;
             if slot == raw.buckets() {
-                return;
+                return Ok(());
             }
         }
     }
 
-    /// Visits every live entry of a space, shard by shard.
+    /// Visits every live entry of a space, shard by shard. [`Locked::lacks`] tells whether a shard could not be had.
     pub fn for_each(&self, locked: &Locked<'_>, space: u32, visit: &mut dyn FnMut(&Entry)) {
         for shard in 0..self.shard_count() {
             if locked.holds_all() {
                 locked.each_in(shard, space, visit);
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now)
-                    .timed(Holder::Walk)
-                    .each_in(shard, space, visit);
+                let Some(one) = locked.lock_for_walk(shard) else { return };
+                one.timed(Holder::Walk).each_in(shard, space, visit);
             }
         }
     }
 
-    /// Calls `use_it` with a random live entry of a space; false if there is none. Expected O(1) if the space makes up
-    /// a fair part of the store; otherwise a walk.
+    /// Calls `use_it` with a random live entry of a space; false if there is none, or if a shard could not be had
+    /// ([`Locked::lacks`]). Expected O(1) if the space makes up a fair part of the store; otherwise a walk.
     pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {
@@ -147,9 +150,8 @@ impl Store {
             let found = if locked.holds_all() {
                 locked.random_in(shard, space, use_it)
             } else {
-                self.lock_shard(shard, Mode::Read, locked.now)
-                    .timed(Holder::Walk)
-                    .random_in(shard, space, use_it)
+                let Some(one) = locked.lock_for_walk(shard) else { return false };
+                one.timed(Holder::Walk).random_in(shard, space, use_it)
             };
             if found {
                 return true;
@@ -251,20 +253,22 @@ mod tests {
             let (visited, seen_by_writer) = (AtomicUsize::new(0), AtomicUsize::new(0));
             let mut found = BTreeSet::new();
             std::thread::scope(|scope| {
-                store.walk_in_pieces((0, store.space(0)), 0, Holder::Lifting, &mut |entry| {
-                    found.insert(entry.key().to_vec());
-                    if visited.fetch_add(1, Relaxed) > 0 {
-                        return;
-                    }
-                    scope.spawn(|| {
-                        put(&store, coming[0]);
-                        seen_by_writer.store(visited.load(Relaxed), Relaxed);
-                        coming.iter().for_each(|key| put(&store, *key));
-                    });
-                    while !store.has_writer_waiting(hash_of(coming[0])) {
-                        std::thread::yield_now();
-                    }
-                });
+                store
+                    .walk_in_pieces((0, store.space(0)), 0, Holder::Lifting, &mut |entry| {
+                        found.insert(entry.key().to_vec());
+                        if visited.fetch_add(1, Relaxed) > 0 {
+                            return;
+                        }
+                        scope.spawn(|| {
+                            put(&store, coming[0]);
+                            seen_by_writer.store(visited.load(Relaxed), Relaxed);
+                            coming.iter().for_each(|key| put(&store, *key));
+                        });
+                        while !store.has_writer_waiting(hash_of(coming[0])) {
+                            std::thread::yield_now();
+                        }
+                    })
+                    .unwrap();
             });
             assert!(seen_by_writer.load(Relaxed) < there.len(), "the writer came behind the walk");
             assert!(there.iter().all(|key| found.contains(key.to_string().as_bytes())));

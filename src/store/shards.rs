@@ -9,6 +9,7 @@ use super::reaper::Reaper;
 use super::shown;
 use super::side::Side;
 use super::thresholds::Thresholds;
+use super::turns::Turns;
 use crate::effect::is_own;
 use dashmap::DashMap;
 use parking_lot::Mutex;
@@ -36,6 +37,7 @@ const SET_BACK_MILLIS: u64 = 1000;
 pub struct Store {
     map: DashMap<Entry, ()>,
     pub(super) sides: Box<[Side]>,
+    pub(super) turns: Turns,
     hasher: OnceLock<SipHasher13>,
     pub(super) dbs: Box<[AtomicU32]>,
     next_space: AtomicU32,
@@ -79,6 +81,7 @@ impl Store {
         Self {
             map: DashMap::with_shard_amount(shards),
             sides: (0..shards).map(|_| Side::new(databases)).collect(),
+            turns: Turns::new(shards),
             hasher: OnceLock::new(),
             dbs: (0..databases as u32).map(AtomicU32::new).collect(),
             next_space: AtomicU32::new(databases as u32),

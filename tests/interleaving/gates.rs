@@ -138,9 +138,9 @@ fn take(shards: &[Shard], which: &[usize], write: bool, waits: &AtomicUsize) {
         assert!(seen.held.borrow().is_subset(&seen.busy.borrow()), "it holds what others could have");
         waits.fetch_add(1, SeqCst);
         let guard = if write { Guard::Write(gate.write(lock)) } else { Guard::Read(gate.read(lock)) };
-        seen.hold(at, guard)
+        Some(seen.hold(at, guard))
     };
-    let all = take_all(which.iter().copied(), soon, wait);
+    let all = take_all(which.iter().copied(), soon, wait).unwrap();
     assert!(all.iter().map(|(shard, _)| *shard).eq(which.iter().copied()));
     for (shard, holding) in &all {
         match &holding.guard {
@@ -168,4 +168,81 @@ fn who_waits_for_one_of_several_shards_holds_none_that_others_could_have() {
         assert_eq!(writes, [4, 4, 4]);
     });
     assert!(waited.load(SeqCst) > 100, "they had to wait now and then");
+}
+
+/// A thread that has the lock lent holds it until all others have ended. They end, with the lock or without it: none of
+/// them waits for the borrower.
+#[test]
+fn nobody_waits_for_a_lock_that_is_lent() {
+    let refused = Arc::new(AtomicUsize::new(0));
+    let times = Arc::clone(&refused);
+    explore(move || {
+        let shard = Arc::new(Shard::default());
+        let others = Arc::new(AtomicU32::new(4));
+        let mut threads: Vec<Work> = Vec::new();
+        for write in [true, false] {
+            for _ in 0..2 {
+                let (shard, others, times) = (Arc::clone(&shard), Arc::clone(&others), Arc::clone(&times));
+                threads.push(Box::new(move || {
+                    for _ in 0..3 {
+                        let Shard { gate, lock, .. } = &*shard;
+                        let had = if write {
+                            gate.write_unless_lent(lock).map(|guard| shard.change(&guard)).is_some()
+                        } else {
+                            gate.read_unless_lent(lock).map(|guard| shard.look(&guard)).is_some()
+                        };
+                        times.fetch_add(usize::from(!had), SeqCst);
+                    }
+                    others.fetch_sub(1, SeqCst);
+                }));
+            }
+        }
+        let borrower = (Arc::clone(&shard), Arc::clone(&others));
+        threads.push(Box::new(move || {
+            let (shard, others) = borrower;
+            shard.gate.lend();
+            let guard = shard.gate.write(&shard.lock);
+            while others.load(SeqCst) > 0 {
+                shuttle::thread::yield_now();
+            }
+            shard.change(&guard);
+            drop(guard);
+            shard.gate.take_back();
+        }));
+        together(threads);
+        assert!(shard.gate.write_unless_lent(&shard.lock).is_some());
+    });
+    assert!(refused.load(SeqCst) > 100, "the lock was lent now and then");
+}
+
+/// A lock that was lent at once is not taken while another thread waits for it.
+#[test]
+fn lending_at_once_tells_whether_others_wait() {
+    explore(|| {
+        let shard = Arc::new(Shard::default());
+        let mut threads: Vec<Work> = Vec::new();
+        for _ in 0..2 {
+            let shard = Arc::clone(&shard);
+            threads.push(Box::new(move || {
+                for _ in 0..3 {
+                    if let Some(guard) = shard.gate.write_unless_lent(&shard.lock) {
+                        shard.change(&guard);
+                    }
+                }
+            }));
+        }
+        let borrower = Arc::clone(&shard);
+        threads.push(Box::new(move || {
+            for _ in 0..3 {
+                if borrower.gate.try_lend()
+                    && let Some(guard) = borrower.lock.try_write()
+                {
+                    assert!(borrower.gate.is_open(), "a writer waits for the borrower");
+                    borrower.change(&guard);
+                }
+                borrower.gate.take_back();
+            }
+        }));
+        together(threads);
+    });
 }

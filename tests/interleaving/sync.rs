@@ -109,3 +109,8 @@ impl<T> Drop for RwLockWriteGuard<'_, T> {
 pub(super) fn pause(_round: u32) {
     shuttle::thread::yield_now();
 }
+
+/// Lets other threads run.
+pub(super) fn rest() {
+    shuttle::thread::yield_now();
+}

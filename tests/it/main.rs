@@ -23,6 +23,7 @@ mod crash;
 mod damage;
 mod digests;
 mod documentation;
+mod endless;
 mod events;
 mod examples;
 mod failing_calls;

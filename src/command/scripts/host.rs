@@ -46,7 +46,7 @@ pub(super) enum Why {
     Again,
     /// SCRIPT KILL.
     Killed,
-    /// The server ends.
+    /// The server ends, and what was done cannot be undone.
     Ending,
 }
 
@@ -159,10 +159,22 @@ impl<'h, 't> ScriptHost<'h, 't> {
         Go::Abandon
     }
 
-    /// Has the transaction run again, holding every shard.
+    /// Has the transaction run again, holding every shard. That is done on a thread of its own, because nobody knows
+    /// for how long all shards will be held.
     #[cold]
     fn with_everything(&mut self) -> Go {
+        if !self.client.has_own_thread {
+            self.client.takes_long = true;
+        }
         self.tx.run_again(Again::WithEverything);
+        self.abandon(Why::Again)
+    }
+
+    /// Has the transaction run again on a thread of its own.
+    #[cold]
+    fn move_away(&mut self) -> Go {
+        self.client.takes_long = true;
+        self.tx.run_again(Again::AsBefore);
         self.abandon(Why::Again)
     }
 
@@ -172,27 +184,20 @@ impl<'h, 't> ScriptHost<'h, 't> {
         if self.running.is_none() && now.saturating_sub(self.began) < MOVE_NANOS {
             Go::On
         } else {
-            self.late(now)
+            self.late()
         }
     }
 
     #[cold]
-    fn late(&mut self, now: u64) -> Go {
-        let Some(running) = &self.running else {
-            if self.is_final {
-                self.enter();
-                return Go::On;
-            }
-            self.client.takes_long = true;
-            self.tx.run_again(Again::AsBefore);
-            return self.abandon(Why::Again);
-        };
-        let threshold = self.settings.busy_reply_threshold;
-        if threshold > 0 && now.saturating_sub(self.began) / 1_000_000 >= threshold {
-            running.is_slow.store(true, Relaxed);
-        }
+    fn late(&mut self) -> Go {
+        let Some(running) = &self.running else { return self.move_away() };
         match running.stop() {
-            StopRequest::Forced => self.abandon(Why::Ending),
+            StopRequest::Forced if self.is_final => self.abandon(Why::Ending),
+            StopRequest::Forced => {
+                // It is run again if the end is refused.
+                self.tx.run_again(Again::AsBefore);
+                self.abandon(Why::Again)
+            }
             StopRequest::Killed if !self.wrote => self.abandon(Why::Killed),
             StopRequest::Killed | StopRequest::No => Go::On,
         }
@@ -247,7 +252,9 @@ impl<'h, 't> ScriptHost<'h, 't> {
     /// Makes sure that the shards are held in which the command's keys are.
     fn reach(&mut self, command: &Command, args: &[&[u8]]) -> Go {
         if self.tx.locked().holds_all() {
-            return Go::On;
+            // What cannot be undone is done on a thread of its own, since the script may go on for long after it.
+            let moves = !self.client.has_own_thread && acts_for_good(command);
+            return if moves { self.move_away() } else { Go::On };
         }
         let beyond = command.is_keyless() && !command.has(flag::TELLS | flag::PUBSUB);
         let whole = command.has(flag::WHOLE | flag::ALL_SHARDS | flag::ADMIN);
@@ -264,10 +271,6 @@ impl<'h, 't> ScriptHost<'h, 't> {
             return Go::On;
         }
         if !self.tx.reach_for(&hashes, to_write) {
-            if !self.client.has_own_thread && self.server.running.any() {
-                // The shard may be held for long, which a worker must not wait for.
-                self.client.takes_long = true;
-            }
             return self.abandon(Why::Again);
         }
         self.note_shards();
@@ -276,11 +279,7 @@ impl<'h, 't> ScriptHost<'h, 't> {
 
     /// Runs the command.
     fn carry_out(&mut self, command: &Command, args: &[&[u8]], out: &mut Reply) -> Go {
-        // What is published goes out at the commit.
-        let acts =
-            command.is_keyless() && !command.has(flag::TELLS | flag::READONLY | flag::WRITE | flag::PUBSUB);
-        let changes_all = command.has(flag::WHOLE | flag::ALL_SHARDS) && is_write(command);
-        if !self.is_final && (acts || changes_all || command.has(flag::ADMIN)) {
+        if !self.is_final && acts_for_good(command) {
             self.is_final = true;
             self.tx.keep_so_far();
         }
@@ -320,6 +319,14 @@ impl<'h, 't> ScriptHost<'h, 't> {
         self.clock = now;
         self.at(now)
     }
+}
+
+/// Whether a command does what cannot be undone. What is published goes out at the commit.
+fn acts_for_good(command: &Command) -> bool {
+    let acts =
+        command.is_keyless() && !command.has(flag::TELLS | flag::READONLY | flag::WRITE | flag::PUBSUB);
+    let changes_all = command.has(flag::WHOLE | flag::ALL_SHARDS) && is_write(command);
+    acts || changes_all || command.has(flag::ADMIN)
 }
 
 impl Host for ScriptHost<'_, '_> {

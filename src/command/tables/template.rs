@@ -78,7 +78,7 @@ fn at_once(
 }
 
 /// Checks, before anything is changed, that all hashes that fit a template can become items.
-fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: bool) -> Outcome {
+fn check(cx: &mut Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: bool) -> Outcome {
     if !lifting {
         return Ok(());
     }
@@ -90,6 +90,7 @@ fn check(cx: &Cx<'_, '_>, table: Option<&Table>, schema: &TableSchema, lifting: 
     match cx.tx.engine().check_liftable(table, schema, &limits(cx.settings)) {
         // The data is being read again from disk.
         Err(LiftError::Later) => Err(LOADING),
+        Err(LiftError::Lent(lent)) => Err(cx.hold_up(&lent.into())),
         checked => Ok(checked.map_err(OpError::from)?),
     }
 }
@@ -105,6 +106,10 @@ fn lift(cx: &Cx<'_, '_>, name: &str, lifting: bool) -> Outcome {
         Err(LiftError::Later) => Err(Fail::text(format!(
             "ERR table '{name}' has its KEYSPACE, and is ready when the hashes have become items, which goes on once the \
              log can be written"
+        ))),
+        Err(LiftError::Lent(_)) => Err(Fail::text(format!(
+            "ERR table '{name}' has its KEYSPACE, and is ready when the hashes have become items, which goes on once no \
+             script holds them"
         ))),
     }
 }

@@ -347,6 +347,10 @@ impl Drop for Server {
         if std::thread::panicking() && self.kind == Kind::Itemory {
             let log = self.log();
             let tail: Vec<&str> = log.lines().rev().take(40).collect();
+            // A fault's trace may be longer than the tail.
+            for (at, _) in log.match_indices("this is a fault of the program") {
+                log[at..].lines().take(40).for_each(|line| eprintln!("{line}"));
+            }
             eprintln!("the end of the log of {}:", self.address);
             tail.iter().rev().for_each(|line| eprintln!("{line}"));
         }
