@@ -141,17 +141,18 @@ impl Store {
         }
     }
 
-    /// Calls `use_it` with a random live entry of a space; false if there is none, or if a shard could not be had
-    /// ([`Locked::lacks`]). Expected O(1) if the space makes up a fair part of the store; otherwise a walk.
-    pub fn random(&self, locked: &Locked<'_>, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
+    /// Calls `accept` with random entries of a space, expired or not, until it accepts one; false if it accepts none, or
+    /// if a shard could not be had ([`Locked::lacks`]). Expected O(1) if the space makes up a fair part of the store;
+    /// otherwise a walk.
+    pub fn random(&self, locked: &Locked<'_>, space: u32, accept: &mut dyn FnMut(&Entry) -> bool) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {
             let shard = (start + i) % self.shard_count();
             let found = if locked.holds_all() {
-                locked.random_in(shard, space, use_it)
+                locked.random_in(shard, space, accept)
             } else {
                 let Some(one) = locked.lock_for_walk(shard) else { return false };
-                one.timed(Holder::Walk).random_in(shard, space, use_it)
+                one.timed(Holder::Walk).random_in(shard, space, accept)
             };
             if found {
                 return true;
@@ -209,16 +210,15 @@ impl Locked<'_> {
         self.raw(shard).into_iter().flat_map(raw_table::entries)
     }
 
-    fn random_in(&self, shard: usize, space: u32, use_it: &mut dyn FnMut(&Entry)) -> bool {
+    fn random_in(&self, shard: usize, space: u32, accept: &mut dyn FnMut(&Entry) -> bool) -> bool {
         let Some(raw) = self.raw(shard) else { return false };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         for i in 0..buckets {
             if let Some(entry) = raw_table::slot(raw, (start + i) % buckets)
                 && entry.space() == space
-                && !entry.expired(self.now)
+                && accept(entry)
             {
-                use_it(entry);
                 return true;
             }
         }

@@ -13,9 +13,17 @@ pub(super) fn randomkey(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     if cx.tx.db == VIEW_DB && random_view(cx) {
         return Ok(());
     }
-    let store = &cx.tx.engine().store;
-    let out = &mut *cx.out;
-    let found = store.random(cx.tx.locked(), store.space(cx.tx.db), &mut |entry| out.bulk(entry.key()));
+    let Cx { tx, out, .. } = cx;
+    let (store, db, now) = (&tx.engine().store, tx.db, tx.now());
+    let found = store.random(tx.locked(), store.space(db), &mut |entry| {
+        let live = !entry.expired(now);
+        if live {
+            out.bulk(entry.key());
+        } else {
+            tx.note_stale(db, entry.key());
+        }
+        live
+    });
     if !found {
         cx.out.null();
     }
@@ -41,6 +49,7 @@ fn random_view(cx: &mut Cx<'_, '_>) -> bool {
         let (mut names, now) = (Vec::new(), cx.tx.now());
         engine.store.random(cx.tx.locked(), table.id, &mut |partition| {
             table.each_view_name(partition, now, &mut |name| names.push(name));
+            true
         });
         if !names.is_empty() {
             cx.out.bulk(&names[random.below(names.len() as u64) as usize]);
