@@ -67,8 +67,8 @@ impl ScanStep {
 impl Store {
     /// One call of SCAN: visits about `count` entries of a space, including expired ones, and returns the next cursor,
     /// 0 at the end. Each shard is locked by itself, unless `locked` holds all of them; [`Locked::lacks`] tells whether
-    /// one could not be had. The slots looked at are bounded too, so that a small database beside a large one costs many
-    /// short calls and no long one.
+    /// one could not be had. The slots looked at are bounded too, so that a small database beside a large one costs
+    /// many short calls and no long one.
     pub fn scan(
         &self,
         locked: &Locked<'_>,

@@ -30,17 +30,7 @@ const DIFFERS: &[(&[&str], &str)] = &[
 ];
 
 /// Commands up to `REDIS_VERSION` that are missing although they count.
-const MISSING: &[&str] = &[
-    "fcall",
-    "fcall_ro",
-    "function|delete",
-    "function|dump",
-    "function|kill",
-    "function|list",
-    "function|load",
-    "function|restore",
-    "function|stats",
-];
+const MISSING: &[&str] = &[];
 
 /// One line of `commands.txt`.
 struct Listed {
