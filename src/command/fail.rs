@@ -138,6 +138,12 @@ impl From<OpError> for Fail {
     }
 }
 
+/// The last checkpoint failed.
+pub const NO_CHECKPOINT: Fail = Fail::new(
+    "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
+     server's log tells why it failed.",
+);
+
 /// The data is being read from disk.
 pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
 /// Memory is at its limit, `maxmemory`.

@@ -75,6 +75,6 @@ pub use registry::{counts_lookups, is_write};
 pub use spec::{COMPRESSED_BYTES, HEAVY_BYTES, MANY_ELEMENTS, flag};
 pub use types::{
     Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Reading, Registry,
-    Served, Server, Spec, held_up,
+    Served, Server, Spec, check_checkpoint, held_up,
 };
 pub use views::run;

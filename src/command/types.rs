@@ -297,3 +297,14 @@ pub fn held_up(client: &mut Client, reason: &NotNow, server: &Server, settings: 
     }
     Fail::not_now(reason)
 }
+
+/// Refuses a write after a failed checkpoint, if `stop-writes-on-bgsave-error` says so.
+///
+/// # Errors
+/// [`fail::NO_CHECKPOINT`].
+pub fn check_checkpoint(server: &Server, settings: &Settings) -> Outcome {
+    let refuses = !server.engine.save.last_ok.load(Relaxed)
+        && settings.stop_writes_on_bgsave_error
+        && !settings.save.is_empty();
+    if refuses { Err(fail::NO_CHECKPOINT) } else { Ok(()) }
+}

@@ -1,12 +1,18 @@
 //! Values of Lua as replies, by Redis's rules.
 
-use super::host;
 use super::sandbox::Sandbox;
+use super::{going, host};
 use crate::resp::{Proto, Reply};
-use mlua::{Result, Table, Value};
+use mlua::{Error, Result, Table, Value};
 
 /// How deep tables may nest in a reply.
 const DEEPEST: usize = 1000;
+
+/// The most values and bytes of a reply. Tables may be in a reply many times, so a small script can return a large one.
+const MOST_VALUES: usize = 10_000_000;
+const MOST_BYTES: usize = 1 << 30;
+/// After so many values the script's host is asked whether the script goes on.
+const ASKED: usize = 10_000;
 
 /// What a script returned was an error.
 pub(super) struct Returned {
@@ -17,17 +23,24 @@ pub(super) struct Returned {
 }
 
 /// Writes the value that a script returned.
+///
+/// # Errors
+/// The reply is too large, or the script is abandoned.
 pub(super) fn write(sandbox: &Sandbox, value: &Value, out: &mut Reply) -> Result<Returned> {
-    let mut writer = Writer { sandbox, out, depth: 0, counted: false };
-    let mark = writer.out.len();
+    let begun = out.len();
+    let mut writer = Writer { sandbox, out, begun, values: 0, depth: 0, counted: false };
     writer.value(value)?;
     let counted = writer.counted;
-    Ok(Returned { is_error: out.is_error_at(mark), counted })
+    Ok(Returned { is_error: out.is_error_at(begun), counted })
 }
 
 struct Writer<'w> {
     sandbox: &'w Sandbox,
     out: &'w mut Reply,
+    /// The length of what stands before the reply.
+    begun: usize,
+    /// How many values were written.
+    values: usize,
     depth: usize,
     /// Whether the last error was counted.
     counted: bool,
@@ -35,6 +48,13 @@ struct Writer<'w> {
 
 impl Writer<'_> {
     fn value(&mut self, value: &Value) -> Result<()> {
+        self.values += 1;
+        if self.values > MOST_VALUES || self.out.len() - self.begun > MOST_BYTES {
+            return Err(Error::RuntimeError("the script's reply is too large".to_owned()));
+        }
+        if self.values.is_multiple_of(ASKED) {
+            going::tick()?;
+        }
         match value {
             Value::String(text) => self.out.bulk(&text.as_bytes()),
             Value::Integer(number) => self.out.int(*number),

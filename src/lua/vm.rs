@@ -202,18 +202,18 @@ impl Vm {
                 globals.raw_set("KEYS", keys)?;
                 globals.raw_set("ARGV", args)?;
                 lua.set_memory_limit(limit)?;
-                with_host(host, || run.call::<(bool, Value)>(script))
+                with_host(&mut *host, || run.call::<(bool, Value)>(script))
             }
             Program::Function(function) => {
                 let callback = self.libraries.callback(function)?;
                 lua.set_memory_limit(limit)?;
-                with_host(host, || call.call::<(bool, Value)>((callback, keys, args)))
+                with_host(&mut *host, || call.call::<(bool, Value)>((callback, keys, args)))
             }
         };
         lua.set_memory_limit(0)?;
         let (ok, value) = ran?;
         if ok {
-            let returned = reply::write(&self.sandbox, &value, out)?;
+            let returned = with_host(host, || reply::write(&self.sandbox, &value, out))?;
             return Ok(RunEnd::Returned { counted: returned.is_error && returned.counted });
         }
         let failure = sandbox::outcome().1;

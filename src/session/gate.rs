@@ -5,7 +5,7 @@ use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::record::record_bytes;
-use crate::command::{Client, Command, Fail, Multi, Server, flag, is_write};
+use crate::command::{Client, Command, Fail, Multi, Server, check_checkpoint, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Phase};
 use crate::env::Instant;
@@ -40,11 +40,6 @@ pub(super) fn wait_of_postponed(client: &mut Client, now: u64) -> Instant {
     let millis = if client.lacks.take().is_some() { SCRIPT_MILLIS } else { ENDING_MILLIS };
     Instant::from_nanos(now).after_ms(millis)
 }
-
-const NO_CHECKPOINT: Fail = Fail::new(
-    "MISCONF The last checkpoint failed, so that writes are refused as long as stop-writes-on-bgsave-error is on. The \
-     server's log tells why it failed.",
-);
 
 /// Whether a command may go on under its locks. The state of durability may have changed since the command passed its
 /// gates; while its locks are held the state stays as it is. If an end of the server has begun, the command is
@@ -122,12 +117,7 @@ pub(super) fn check(
         {
             return Err(Fail::refused(&reason));
         }
-        if !server.engine.save.last_ok.load(Relaxed)
-            && settings.stop_writes_on_bgsave_error
-            && !settings.save.is_empty()
-        {
-            return Err(NO_CHECKPOINT);
-        }
+        check_checkpoint(server, settings)?;
     }
     if client.subscriber && !command.has(flag::IN_SUBSCRIPTION) && client.handle.resp.load(Relaxed) == 2 {
         return Err(only_in_subscription(command));

@@ -82,6 +82,9 @@ pub(super) struct Used {
     pub(super) clock: u32,
 }
 
+/// An entry whose use is among the last so many is not noted again.
+const LOOKED_BACK: usize = 8;
+
 /// A recording of more changes than this frees its memory at its end.
 const KEPT: usize = 64;
 
@@ -130,13 +133,15 @@ impl Recording {
     #[cold]
     pub(super) fn note_clock(&self, entry: &Entry, hash: u64) {
         let (steps, space, clock) = (self.steps.len(), entry.space(), entry.clock());
-        self.used.borrow_mut().push(Used {
-            steps,
-            space,
-            key: ShortKey::from_slice(entry.key()),
-            hash,
-            clock,
-        });
+        let mut used = self.used.borrow_mut();
+        // A script that looks at the same few entries again and again needs no memory for each look.
+        let is_same = |other: &Used| {
+            other.steps == steps && other.space == space && other.hash == hash && *other.key == *entry.key()
+        };
+        if used.iter().rev().take(LOOKED_BACK).any(is_same) {
+            return;
+        }
+        used.push(Used { steps, space, key: ShortKey::from_slice(entry.key()), hash, clock });
     }
 
     /// Has later changes at a place recorded, even if its whole value was kept before.

@@ -95,6 +95,8 @@ fn nothing_in_a_script_catches_its_end() {
         "while true do xpcall(function() while true do end end, function() while true do end end) end",
         "local f = function() while true do end end while true do coroutine.resume(coroutine.create(f)) end",
         "while true do redis.pcall('ping') end",
+        // Its reply has 2^60 values.
+        "local t = {} for i = 1, 60 do t = {t, t} end return t",
         "while true do pcall(redis.call, 'nosuch') end",
         "local t = setmetatable({}, {__index = function() while true do end end}) while true do pcall(function() return t.x end) end",
         "while true do string.gsub('x', 'x', function() pcall(function() while true do end end) end) end",
@@ -358,4 +360,19 @@ fn many_arguments_and_deep_values_beside_many_scripts() {
     let many: Vec<String> = (0..20_000).map(|n| n.to_string()).collect();
     let many: Vec<&str> = many.iter().map(String::as_str).collect();
     assert_eq!(eval(&mut client, "return #ARGV", &[], &many), Value::Int(20_000));
+}
+
+/// What a script replaces is kept until the script cannot be undone any more, but not without bound.
+#[test]
+fn what_a_script_could_be_undone_by_takes_bounded_memory() {
+    use crate::harness::memory::{MB, peak};
+    let server = Server::start(&["--save", "", "--appendonly", "no", "--io-threads", "2"]);
+    let mut client = server.client();
+    let before = peak(&server);
+    let script = "for n = 1, 400 do redis.call('del', KEYS[1]) redis.call('setrange', KEYS[1], 4000000 + n, 'x') end \
+                  return redis.call('strlen', KEYS[1])";
+    assert_eq!(eval(&mut client, script, &["k"], &[]), Value::Int(4_000_401));
+    let grown = peak(&server) - before;
+    assert!(grown < 800 * MB, "{grown} bytes for 1.6 GB that were replaced");
+    assert_eq!(client.run("STRLEN k"), Value::Int(4_000_401));
 }

@@ -1,9 +1,12 @@
 //! What a script reaches: commands, as parts of the transaction that the script is.
 
 use super::super::record::fits;
-use super::super::{Client, Command, Cx, Fail, Server, counts_lookups, fail, flag, is_write};
+use super::super::{
+    Client, Command, Cx, Fail, Server, check_checkpoint, counts_lookups, fail, flag, is_write,
+};
 use crate::config::Settings;
 use crate::engine::{Again, Tx};
+use crate::env::memory;
 use crate::lua::{Flags, Go, Host, LogLevel};
 use crate::node::running::{Inside, LongScript, StopRequest};
 use crate::resp::Reply;
@@ -14,6 +17,9 @@ use std::sync::atomic::Ordering::Relaxed;
 /// A script that has run for so long on a worker is undone and run again on a thread of its own, so that the worker's
 /// other clients need not wait for it.
 pub(super) const MOVE_NANOS: u64 = 10_000_000;
+
+/// A script whose thread has allocated so many bytes more than it has freed cannot be undone any more.
+const MOST_KEPT: i64 = 256 << 20;
 
 /// What a script may do.
 #[derive(Clone, Copy)]
@@ -64,6 +70,8 @@ pub(super) struct ScriptHost<'h, 't> {
     db: usize,
     was_in_exec: bool,
     began: u64,
+    /// What the thread had allocated when the script began.
+    bytes: i64,
     /// When the last call began or ended.
     clock: u64,
     wrote: bool,
@@ -105,6 +113,7 @@ impl<'h, 't> ScriptHost<'h, 't> {
             db,
             was_in_exec,
             began,
+            bytes: memory::thread_bytes(),
             clock: began,
             wrote: false,
             is_final: false,
@@ -203,6 +212,22 @@ impl<'h, 't> ScriptHost<'h, 't> {
         }
     }
 
+    /// Stops keeping what the script can be undone by, because it may take much memory. Such a script holds every
+    /// shard, so it is never run again for lack of one.
+    #[cold]
+    fn keep_less(&mut self) -> Go {
+        // What is all or nothing must be undoable to the end.
+        if self.is_final || self.tx.undoable() {
+            return Go::On;
+        }
+        if !self.tx.locked().holds_all() || !self.client.has_own_thread {
+            return self.with_everything();
+        }
+        self.is_final = true;
+        self.tx.keep_so_far();
+        Go::On
+    }
+
     /// Finds a command that a script may call with such arguments.
     fn find(&self, args: &[&[u8]]) -> Result<&'static Command, Fail> {
         let command: &'static Command = self.server.registry.lookup(args).map_err(|_| UNKNOWN)?;
@@ -246,7 +271,7 @@ impl<'h, 't> ScriptHost<'h, 't> {
         if self.server.engine.state().has_log() {
             self.tx.ask(0)?;
         }
-        Ok(())
+        check_checkpoint(self.server, self.settings)
     }
 
     /// Makes sure that the shards are held in which the command's keys are.
@@ -301,6 +326,9 @@ impl<'h, 't> ScriptHost<'h, 't> {
         };
         if self.tx.lacks_shards() {
             return self.abandon(Why::Again);
+        }
+        if memory::thread_bytes() - self.bytes > MOST_KEPT && self.keep_less() == Go::Abandon {
+            return Go::Abandon;
         }
         if counts_lookups(command) {
             self.inside.lookups.0 += self.tx.hits() - hits;

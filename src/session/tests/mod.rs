@@ -68,6 +68,17 @@ fn figures_are_told_inside_a_transaction_that_holds_shards() {
 }
 
 #[test]
+fn a_script_writes_nothing_after_a_failed_checkpoint() {
+    let mut h = Harness::new();
+    h.run("CONFIG SET save \"3600 1\"");
+    h.server.engine.save.last_ok.store(false, Relaxed);
+    assert!(h.run("SET k 1").starts_with("-MISCONF "));
+    let reply = h.run("EVAL \"return redis.call('set', 'k', '1')\" 0");
+    assert!(reply.starts_with("-MISCONF "), "{reply}");
+    assert_eq!(h.run("EVAL \"return redis.call('exists', 'k')\" 0"), ":0");
+}
+
+#[test]
 fn a_transaction_does_not_run_on_data_that_is_being_read() {
     let mut h = Harness::new();
     h.run("MULTI");
