@@ -141,9 +141,9 @@ impl Store {
         }
     }
 
-    /// Calls `accept` with random entries of a space, expired or not, until it accepts one; false if it accepts none, or
-    /// if a shard could not be had ([`Locked::lacks`]). Expected O(1) if the space makes up a fair part of the store;
-    /// otherwise a walk.
+    /// Calls `accept` with random entries of a space, expired or not, until it accepts one; false if it accepts none,
+    /// or if a shard could not be had ([`Locked::lacks`]). Expected O(1) if the space makes up a fair part of the
+    /// store; otherwise a walk.
     pub fn random(&self, locked: &Locked<'_>, space: u32, accept: &mut dyn FnMut(&Entry) -> bool) -> bool {
         let start = noise() as usize % self.shard_count();
         for i in 0..self.shard_count() {
