@@ -9,6 +9,7 @@
 //! - `list`: lists.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
 //! - `set`: sets.
+//! - `shared`: parts that a value shares with its copies.
 //! - `stream`: streams.
 //! - `lcs`: the longest common subsequence of two strings.
 //! - `longdouble`: the arithmetic of INCRBYFLOAT.
@@ -30,6 +31,7 @@ pub mod packed;
 pub mod parted;
 pub mod rdb;
 pub mod set;
+pub mod shared;
 pub mod stream;
 pub mod zset;
 

@@ -142,11 +142,19 @@ impl Deadlines {
 }
 
 /// The fields whose names' hashes select this part. A small hash has a single part with all its fields.
-#[derive(Clone)]
 pub struct HashPart {
     fields: IndexSet<Field, ahash::RandomState>,
     /// Deadline and position of every field that has a deadline.
     deadlines: Measured<BTreeSet<(u64, usize)>>,
+}
+
+impl Clone for HashPart {
+    /// A copy that is as small as it can be.
+    fn clone(&self) -> Self {
+        let mut fields = self.fields.clone();
+        fields.shrink_to_fit();
+        Self { fields, deadlines: self.deadlines.clone() }
+    }
 }
 
 impl HashPart {
@@ -171,9 +179,18 @@ impl HashPart {
             self.move_deadline(index, before, expire);
             return Some(before);
         }
+        self.make_room();
         let (index, _) = self.fields.insert_full(Field::new(name, value, expire));
         self.move_deadline(index, 0, expire);
         None
+    }
+
+    /// Makes room for one more field: an eighth more than there are, where the index itself would take as much as its
+    /// table of hashes may ever need.
+    fn make_room(&mut self) {
+        if self.fields.len() == self.fields.capacity() {
+            self.fields.reserve_exact((self.fields.len() / 8).max(4));
+        }
     }
 
     pub(super) fn set_expire(&mut self, name: &[u8], expire: u64) -> bool {

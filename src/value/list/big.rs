@@ -3,14 +3,17 @@
 //!
 //! Nodes are shared: a copy of a list is a copy of its root. A change copies each shared node on its way from the root
 //! down before it changes the node. So a copy is an image of the list, and costs the list only the copies of the nodes
-//! that are changed while the image exists.
+//! that are changed while the image exists. [`BigList::own`] copies what is shared piece by piece.
 
 use super::iter::{Backward, Forward};
 use super::leaf::{LEAF_BYTES, ListLeaf};
-use super::node::{Child, FANOUT, ListNode, Measure, Removed, each_leaf, insert, leaves, remove, replace};
+use super::node::{
+    Child, FANOUT, ListNode, Measure, OwnNodes, Removed, each_leaf, insert, leaves, remove, replace,
+};
 use super::packed::{encoded_len, packed_entries};
 use super::runs::{RemovedRun, keep};
 use crate::value::listpack::{ListpackEntry, split_first};
+use crate::value::shared::OwnStep;
 
 /// If more runs than this are removed at once, the list is built anew instead.
 const RUNS: usize = if cfg!(test) { 3 } else { 16 };
@@ -163,6 +166,19 @@ impl BigList {
         });
         let old = std::mem::replace(self, builder.finish());
         Removed(vec![old.root.node])
+    }
+
+    /// Copies the nodes that another list has too, from an element on, until the leaves come to so many bytes.
+    /// O(log n + elements of these leaves)
+    pub fn own(&mut self, index: usize, bytes: usize) -> OwnStep {
+        let mut own = OwnNodes { most: bytes, ..OwnNodes::default() };
+        own.node(&mut self.root.node, index.min(self.root.count));
+        let next = index.saturating_add(own.passed);
+        OwnStep {
+            next: Some(next).filter(|next| *next < self.root.count),
+            bytes: own.bytes,
+            copied: own.copied,
+        }
     }
 
     /// Approximate bytes allocated. If there are more than 1,024 leaves, only some are measured, spread evenly, unless

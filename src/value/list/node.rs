@@ -240,23 +240,63 @@ pub(super) struct Measure {
 }
 
 impl Measure {
-    /// The bytes of an `Arc` beside its content.
-    const COUNTS: usize = 2 * size_of::<usize>();
-
     pub(super) fn node(&mut self, node: &ListNode) {
         match node {
             ListNode::Leaf(leaf) => {
                 if self.leaves.is_multiple_of(self.every) {
-                    self.of_leaves += heap::block(size_of::<ListLeaf>() + Self::COUNTS) + leaf.memory();
+                    self.of_leaves += of_leaf(leaf);
                     self.looked_at += 1;
                 }
                 self.leaves += 1;
             }
             ListNode::Inner(children) => {
-                self.of_inner += heap::block(size_of::<Vec<Child>>() + Self::COUNTS)
+                self.of_inner += heap::block(size_of::<Vec<Child>>() + COUNTS)
                     + heap::block(children.capacity() * size_of::<Child>());
                 children.iter().for_each(|child| self.node(&child.node));
             }
         }
     }
+}
+
+/// Copies nodes that another list has too.
+#[derive(Default)]
+pub(super) struct OwnNodes {
+    /// It ends behind the leaf with which there are so many bytes.
+    pub(super) most: usize,
+    pub(super) bytes: usize,
+    /// The elements of the leaves, counted from the element with which it began.
+    pub(super) passed: usize,
+    pub(super) copied: bool,
+}
+
+impl OwnNodes {
+    pub(super) fn node(&mut self, node: &mut ListNode, index: usize) {
+        match node {
+            ListNode::Leaf(leaf) => {
+                self.copied |= Arc::get_mut(leaf).is_none();
+                let leaf = Arc::make_mut(leaf);
+                self.bytes += of_leaf(leaf);
+                self.passed += leaf.len() - index;
+            }
+            ListNode::Inner(children) => {
+                self.copied |= Arc::get_mut(children).is_none();
+                let children = Arc::make_mut(children);
+                let (at, mut offset) = find(children, index);
+                for child in children.iter_mut().skip(at) {
+                    if self.bytes >= self.most {
+                        return;
+                    }
+                    self.node(&mut child.node, offset);
+                    offset = 0;
+                }
+            }
+        }
+    }
+}
+
+/// The bytes of an `Arc` beside its content.
+const COUNTS: usize = 2 * size_of::<usize>();
+
+fn of_leaf(leaf: &ListLeaf) -> usize {
+    heap::block(size_of::<ListLeaf>() + COUNTS) + leaf.memory()
 }

@@ -5,9 +5,10 @@
 //! first.
 
 use super::cut::Cut;
-use super::leaves::Leaves;
+use super::leaves::LeavesSnapshot;
 use super::order::{Held, Key, MemberRange, OrderNode};
 use super::packed_members;
+use crate::value::shared::OwnStep;
 use ahash::RandomState;
 
 /// A sorted set above the thresholds of the packed form. A member takes some 41 bytes beside its name, 8 of them for
@@ -176,7 +177,24 @@ impl BigZset {
 
     /// An image of the set. O(members / 8,000).
     pub fn image(&self) -> ZsetSnapshot {
-        ZsetSnapshot { leaves: self.held.leaves.clone(), next: 0 }
+        ZsetSnapshot(self.held.leaves.snapshot())
+    }
+
+    /// Copies leaves and parts of the index that another sorted set has too, from a number on, until they come to so
+    /// many bytes. O(members of these)
+    pub fn own(&mut self, from: usize, most: usize) -> OwnStep {
+        let end = self.held.index.parts().max(self.held.leaves.end() as usize);
+        let mut owned = OwnStep { next: Some(from), bytes: 0, copied: false };
+        let mut at = from;
+        while at < end && owned.bytes < most {
+            for (bytes, shared) in [self.held.leaves.own(at as u32), self.held.index.own(at)] {
+                owned.bytes += bytes;
+                owned.copied |= shared;
+            }
+            at += 1;
+        }
+        owned.next = Some(at).filter(|at| *at < end);
+        owned
     }
 
     /// Approximate bytes allocated, from a sample of leaves (0 for all).
@@ -186,26 +204,17 @@ impl BigZset {
 }
 
 /// A sorted set as it was at a moment. Its leaves are read in no particular order.
-pub struct ZsetSnapshot {
-    leaves: Leaves,
-    next: u32,
-}
+pub struct ZsetSnapshot(LeavesSnapshot);
 
 impl ZsetSnapshot {
-    /// Calls `visit` with the members of the next leaf. Returns false if none is left.
+    /// Calls `visit` with the members of one leaf; false if none is left.
     pub fn read_leaf(&mut self, mut visit: impl FnMut(&[u8], f64)) -> bool {
-        while self.next < self.leaves.end() {
-            let leaf = self.leaves.get(self.next);
-            self.next += 1;
-            if !leaf.is_empty() {
-                (0..leaf.len()).for_each(|at| {
-                    let (member, score) = leaf.get(at);
-                    visit(member, score);
-                });
-                return true;
-            }
-        }
-        false
+        let Some(leaf) = self.0.next() else { return false };
+        (0..leaf.len()).for_each(|at| {
+            let (member, score) = leaf.get(at);
+            visit(member, score);
+        });
+        true
     }
 }
 

@@ -164,21 +164,36 @@ impl MemberIndex {
         }
     }
 
+    /// The number of parts.
+    pub(super) fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Copies a part if another sorted set has it too. Its bytes, and whether it was shared.
+    pub(super) fn own(&mut self, part: usize) -> (usize, bool) {
+        let Some(part) = self.parts.get_mut(part) else { return (0, false) };
+        let shared = Arc::get_mut(part).is_none();
+        (of_part(Arc::make_mut(part)), shared)
+    }
+
     /// The bytes that the index has on the heap, estimated from a sample of parts.
     pub(super) fn memory(&self) -> usize {
         const SAMPLES: usize = 64;
         let step = self.parts.len().div_ceil(SAMPLES);
-        let of_part = |part: &Arc<HashTable<MemberPlace>>| match part.capacity() {
-            0 => 0,
-            capacity => {
-                let buckets = (capacity * 8 / 7).next_power_of_two().max(4);
-                heap::block(buckets * (size_of::<MemberPlace>() + 1) + 16)
-            }
-        };
         let (seen, sum) =
             self.parts.iter().step_by(step).fold((0, 0), |(seen, sum), part| (seen + 1, sum + of_part(part)));
-        sum * self.parts.len() / seen.max(1)
-            + self.parts.len() * heap::block(size_of::<HashTable<MemberPlace>>() + 2 * size_of::<usize>())
-            + heap::block(self.parts.capacity() * size_of::<usize>())
+        sum * self.parts.len() / seen.max(1) + heap::block(self.parts.capacity() * size_of::<usize>())
     }
+}
+
+/// The bytes of a part.
+fn of_part(part: &HashTable<MemberPlace>) -> usize {
+    let table = match part.capacity() {
+        0 => 0,
+        capacity => {
+            let buckets = (capacity * 8 / 7).next_power_of_two().max(4);
+            heap::block(buckets * (size_of::<MemberPlace>() + 1) + 16)
+        }
+    };
+    table + heap::block(size_of::<HashTable<MemberPlace>>() + 2 * size_of::<usize>())
 }

@@ -1,6 +1,7 @@
 //! The leaves of a sorted set by number. They are shared with images and copies of the set until they change.
 
 use super::leaf::ZsetLeaf;
+use crate::env::memory::class_bytes;
 use crate::value::heap;
 use std::sync::Arc;
 
@@ -23,6 +24,11 @@ pub(super) struct Leaves {
 static NONE: ZsetLeaf = ZsetLeaf::EMPTY;
 
 impl Leaves {
+    /// The bytes that an `Arc` has before its value.
+    const COUNTS: usize = 2 * size_of::<usize>();
+    /// The bytes of a leaf without what it owns.
+    const LEAF: usize = class_bytes(Self::COUNTS + size_of::<ZsetLeaf>());
+
     /// The leaf with a number; an empty leaf for an unused number.
     #[inline]
     pub(super) fn get(&self, id: u32) -> &ZsetLeaf {
@@ -35,6 +41,21 @@ impl Leaves {
     pub(super) fn get_mut(&mut self, id: u32) -> &mut ZsetLeaf {
         let chunk = Arc::make_mut(&mut self.chunks[id as usize / CHUNK]);
         Arc::make_mut(chunk.0[id as usize % CHUNK].get_or_insert_default())
+    }
+
+    /// Copies a leaf, and the references beside it, if another sorted set has them too. Its bytes, and whether anything
+    /// was shared.
+    pub(super) fn own(&mut self, id: u32) -> (usize, bool) {
+        let Some(chunk) = self.chunks.get_mut(id as usize / CHUNK) else { return (0, false) };
+        let mut shared = Arc::get_mut(chunk).is_none();
+        let Some(leaf) = &mut Arc::make_mut(chunk).0[id as usize % CHUNK] else { return (0, shared) };
+        shared |= Arc::get_mut(leaf).is_none();
+        (Self::LEAF + Arc::make_mut(leaf).memory(), shared)
+    }
+
+    /// All leaves as they are now.
+    pub(super) fn snapshot(&self) -> LeavesSnapshot {
+        LeavesSnapshot { chunks: self.chunks.clone().into_iter(), chunk: None, next: CHUNK }
     }
 
     /// Adds a leaf and returns its number.
@@ -73,16 +94,41 @@ impl Leaves {
 
     /// The bytes that the leaves have on the heap, estimated from a sample (0 for all).
     pub(super) fn memory(&self, samples: usize) -> usize {
-        /// The bytes that an `Arc` has before its value.
-        const COUNTS: usize = 2 * size_of::<usize>();
         let step = if samples == 0 { 1 } else { self.len().div_ceil(samples).max(1) };
         let (seen, sum) =
             self.iter().step_by(step).fold((0, 0), |(seen, sum), leaf| (seen + 1, sum + leaf.memory()));
         let owned = (sum * self.len()).checked_div(seen).unwrap_or(0);
         owned
-            + self.len() * heap::block(COUNTS + size_of::<ZsetLeaf>())
-            + self.chunks.len() * heap::block(COUNTS + size_of::<Chunk>())
+            + self.len() * Self::LEAF
+            + self.chunks.len() * heap::block(Self::COUNTS + size_of::<Chunk>())
             + heap::block(self.chunks.capacity() * size_of::<usize>())
             + heap::block(self.free.capacity() * size_of::<u32>())
+    }
+}
+
+/// Leaves as they were at a moment, to be read in the order of their numbers. Those that were read are let go of, 64 at
+/// a time, so that only what changes before it is read is there twice.
+pub(super) struct LeavesSnapshot {
+    chunks: std::vec::IntoIter<Arc<Chunk>>,
+    chunk: Option<Arc<Chunk>>,
+    /// The next place in the chunk.
+    next: usize,
+}
+
+impl LeavesSnapshot {
+    /// The next leaf with members.
+    pub(super) fn next(&mut self) -> Option<&ZsetLeaf> {
+        let is_filled = |leaf: &Option<Arc<ZsetLeaf>>| leaf.as_ref().is_some_and(|leaf| !leaf.is_empty());
+        let found = loop {
+            let rest = self.chunk.as_ref().and_then(|chunk| chunk.0.get(self.next..)).unwrap_or_default();
+            if let Some(passed) = rest.iter().position(is_filled) {
+                break self.next + passed;
+            }
+            self.chunk = None;
+            self.chunk = Some(self.chunks.next()?);
+            self.next = 0;
+        };
+        self.next = found + 1;
+        self.chunk.as_ref()?.0.get(found)?.as_deref()
     }
 }
