@@ -42,6 +42,10 @@ pub(crate) const JOBS: &[Job] = &[
         Done::Has("PONG"),
     ),
     job("populating", "SELECT 2 ; FLUSHDB ; DEBUG POPULATE 1000000 key 20", "PING", Done::Has("PONG")),
+    job("copying", "COPY hash copy REPLACE", "INFO memory", Done::Has("mem_shared_by_copies:0")),
+    job("copying", "COPY list copy REPLACE", "INFO memory", Done::Has("mem_shared_by_copies:0")),
+    job("copying", "COPY scores copy REPLACE", "INFO memory", Done::Has("mem_shared_by_copies:0")),
+    job("copying", "COPY set copy REPLACE", "INFO memory", Done::Has("mem_shared_by_copies:0")),
     job(
         "expiry",
         "DEBUG SET-ACTIVE-EXPIRE 0 ; SELECT 3 ; 1000000 x SET e^ v PX 1 ; DEBUG SET-ACTIVE-EXPIRE 1",

@@ -105,6 +105,9 @@ options! {
         "log-max-record-size" => log_max_record_size: u64 [memory(64 * KB as i128, 4 * GB as i128)] = 4 * GB, Fixed;
         /// How much of the disk the log secures ahead of what it writes.
         "log-preallocate-size" => log_preallocate_size: u64 [memory(0, GB as i128)] = 4 * MB, Fixed;
+        /// The bytes of each of the log's two unused buffers that are kept for the next records; what is larger is
+        /// given back.
+        "log-keep-buffer-size" => log_keep_buffer_size: u64 [memory(0, GB as i128)] = 4 * MB, Live;
         /// Writes are refused while the disk of the data folder has less free space than this.
         "disk-reserve" => disk_reserve: u64 [memory(0, I64)] = 64 * MB, Live;
     }
@@ -120,6 +123,9 @@ options! {
         "maxmemory-eviction-tenacity" => maxmemory_eviction_tenacity: u32 [int(0, 100)] = 10, Live;
         /// The memory that all clients together may take before the largest are closed; 0 is no limit.
         "maxmemory-clients" => maxmemory_clients: MemoryOrPercent = MemoryOrPercent::Bytes(0), Live;
+        /// The bytes of unused buffers that each worker keeps for the next replies, and for the next log records; what
+        /// is larger is given back.
+        "worker-keep-buffers-size" => worker_keep_buffers_size: u64 [memory(0, GB as i128)] = 256 * KB, Live;
         /// How many accesses raise a key's frequency counter: the higher, the slower it saturates.
         "lfu-log-factor" => lfu_log_factor: u32 [int(0, I32)] = 10, Live;
         /// Minutes after which a key's frequency counter is lowered by one; 0 never lowers it.

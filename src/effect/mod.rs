@@ -31,7 +31,7 @@ pub use codec::{EffectError, VERSION};
 pub use hash::{FieldExpire, HashChange};
 pub use item::ItemChange;
 pub use list::{ListChange, Runs, RunsWriter};
-pub use own::{SYSTEM, TOKENS, is_own};
+pub use own::{OWN, SYSTEM, TOKENS, is_own};
 pub use parts::{List, ListIter};
 pub use record::EffectDecoder;
 pub use set::SetChange;

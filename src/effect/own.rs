@@ -8,7 +8,10 @@ pub const SYSTEM: u32 = u32::MAX;
 /// its changes.
 pub const TOKENS: u32 = u32::MAX - 1;
 
+/// The databases of the server's own.
+pub const OWN: [u32; 2] = [SYSTEM, TOKENS];
+
 /// Whether a database, or its space, which has the same number, is the server's own.
 pub fn is_own(db: u32) -> bool {
-    matches!(db, SYSTEM | TOKENS)
+    OWN.contains(&db)
 }

@@ -28,7 +28,9 @@ const HOLD: usize = 64;
 const HOLD_AFAR: usize = 8;
 /// Microseconds of one turn of completing indexes.
 const INDEX_MICROS: u64 = 1_000;
-/// Milliseconds between two turns of completing indexes.
+/// Microseconds of one turn of giving copies parts of their own.
+const COPY_MICROS: u64 = 2_000;
+/// Milliseconds between two turns of completing indexes and copies.
 const INDEX_PAUSE_MILLIS: u64 = 1;
 /// Milliseconds between two looks for tables whose lifting of hashes was interrupted.
 const LIFT_MILLIS: u64 = 2_000;
@@ -77,14 +79,15 @@ impl Engine {
         }
     }
 
-    /// Completes indexes that were added to tables with items.
+    /// Completes indexes that were added to tables with items, and copies that share parts with what they were copied
+    /// from.
     fn index_thread(self: &Arc<Self>) {
         process::yield_to_others();
         while self.rest(100) {
             let (mut record, mut more) = (Vec::new(), true);
             while more && self.rest(INDEX_PAUSE_MILLIS) {
                 more = false;
-                survive(|| more = self.index_round(&mut record));
+                survive(|| more = self.index_round(&mut record) | self.copy_round());
             }
         }
     }
@@ -99,6 +102,19 @@ impl Engine {
         let Some(_permit) = self.works.permit() else { return false };
         let settled = !self.state().permits_work() || self.tables.unfinished().is_empty();
         !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
+    }
+
+    /// Gives copies parts of their own for a turn; whether some are left that share parts.
+    fn copy_round(&self) -> bool {
+        let Some(_permit) = self.works.permit().filter(|_| self.state().permits_work()) else { return false };
+        let end = self.clock.monotonic_micros() + COPY_MICROS;
+        while self.store.own_some(self.clock.now_ms()) {
+            process::give_way();
+            if self.clock.monotonic_micros() > end || self.works.revoked() {
+                return true;
+            }
+        }
+        false
     }
 
     fn tick(self: &Arc<Self>, next_shard: &mut usize, next_lift: &mut Instant) {

@@ -23,10 +23,28 @@ fn rule_of(policy: EvictionPolicy) -> Option<EvictionRule> {
 }
 
 impl Engine {
+    /// The bytes in use: those that are allocated, and those that copies of values will take once they share nothing
+    /// any more. O(1).
+    pub fn used_memory(&self) -> u64 {
+        memory::used_bytes() + self.store.shared_bytes()
+    }
+
+    /// Whether memory is above `maxmemory`. Buffers that are kept for later do not count: options of their own bound
+    /// them, and no key is evicted for them. O(1).
+    #[inline]
+    pub(super) fn is_full(&self, settings: &Settings) -> bool {
+        let most = settings.maxmemory;
+        if most == 0 {
+            return false;
+        }
+        let used = self.used_memory();
+        used > most && used.saturating_sub(memory::kept_bytes()) > most
+    }
+
     /// Whether memory is below `maxmemory`, after evicting keys if the policy allows it. The caller holds no lock.
     #[inline]
     pub fn make_room(&self, settings: &Settings, record: &mut Vec<u8>) -> bool {
-        settings.maxmemory == 0 || memory::used_bytes() <= settings.maxmemory || self.evict(settings, record)
+        !self.is_full(settings) || self.evict(settings, record)
     }
 
     /// Evicts in rounds, between which other threads may take the shards, until memory is below `maxmemory`, no key can
@@ -39,9 +57,8 @@ impl Engine {
                 tracing::trace!("memory is above maxmemory");
                 return;
             }
-            let is_above = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
             let may_go_on = self.state().permits_work() && !self.works.revoked() && !self.keeps_all();
-            if !is_above || !may_go_on || self.clock.monotonic_micros() > end {
+            if !self.is_full(&settings) || !may_go_on || self.clock.monotonic_micros() > end {
                 return;
             }
             process::give_way();
@@ -60,12 +77,11 @@ impl Engine {
         }
         if self.store.has_dead() {
             // Flushed and dropped entries are freed before keys that are in use are evicted.
-            self.store.bury_until(self.clock.now_ms(), HOLD, &|| {
-                self.works.revoked() || memory::used_bytes() <= settings.maxmemory
-            });
+            self.store
+                .bury_until(self.clock.now_ms(), HOLD, &|| self.works.revoked() || !self.is_full(settings));
         }
         self.store.reaper.finish();
-        if memory::used_bytes() <= settings.maxmemory {
+        if !self.is_full(settings) {
             return true;
         }
         let Some(rule) = rule_of(settings.maxmemory_policy) else { return false };
@@ -82,7 +98,7 @@ impl Engine {
     fn evict_until(&self, settings: &Settings, rule: EvictionRule, end: u64, record: &mut Vec<u8>) -> bool {
         let now = self.clock.now_ms();
         let mut tries = 0u32;
-        while memory::used_bytes() > settings.maxmemory {
+        while self.is_full(settings) {
             if self.refusal(0).is_some() || !self.state().permits_work() || self.works.revoked() {
                 return false;
             }

@@ -3,7 +3,7 @@
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
-use crate::store::{Holder, Mode, Owner, PieceEnd};
+use crate::store::{Holder, Mode, Owner, PieceEnd, SpaceOwners};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A record ends after so many bytes; after a few under test, so that there are several records.
@@ -27,7 +27,7 @@ impl Engine {
         let began = self.clock.monotonic_micros();
         let lsn = self.tail();
         self.save.shards_read.store(shard + 1, Relaxed);
-        let mut image = locked.begin_image(&self.store, shard, &|space| self.owner_of(space), &mut record);
+        let mut image = locked.begin_image(&self.store, shard, self.owners(), &mut record);
         let mut longest = self.clock.monotonic_micros() - began;
         drop(locked);
         while image.has_more() {
@@ -61,14 +61,13 @@ impl Engine {
         Ok(longest)
     }
 
-    fn owner_of(&self, space: u32) -> Option<Owner> {
-        if let Some(db) = (0..self.store.databases()).find(|db| self.store.space(*db) == space) {
-            return Some(Owner::Database(db as u32));
-        }
-        if effect::is_own(space) {
-            return Some(Owner::Database(space));
-        }
-        self.tables.owns(space).then_some(Owner::Table(space))
+    /// The owners of all spaces. A shard is locked.
+    fn owners(&self) -> SpaceOwners {
+        let databases =
+            (0..self.store.databases()).map(|db| (self.store.space(db), Owner::Database(db as u32)));
+        let own = effect::OWN.map(|space| (space, Owner::Database(space)));
+        let tables = self.tables.spaces().into_iter().map(|space| (space, Owner::Table(space)));
+        databases.chain(own).chain(tables).collect()
     }
 }
 

@@ -4,7 +4,6 @@ use super::durability::{Event, LogState};
 use super::open_log::level_of;
 use super::{Engine, EngineError};
 use crate::config::Settings;
-use crate::env::memory;
 use crate::store::Locked;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::*;
@@ -39,6 +38,9 @@ impl Engine {
         if let (Some(log), true) = (self.journal.log(), before.disk_reserve != settings.disk_reserve) {
             // If the disk cannot be measured now, the next measurement uses the new figure.
             let _ = log.set_keep_free_bytes(settings.disk_reserve);
+        }
+        if let Some(log) = self.journal.log() {
+            log.keep_buffers(settings.log_keep_buffer_size);
         }
         Ok(())
     }
@@ -119,8 +121,7 @@ impl Engine {
         let settings = self.settings();
         let mut record = Vec::new();
         for _ in 0..EVICTION_ROUNDS {
-            let full = settings.maxmemory != 0 && memory::used_bytes() > settings.maxmemory;
-            if !full || !self.make_room(&settings, &mut record) {
+            if !self.is_full(&settings) || !self.make_room(&settings, &mut record) {
                 return;
             }
         }

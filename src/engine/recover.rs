@@ -90,6 +90,7 @@ impl Engine {
         let options = LogOptions {
             segment_bytes: settings.log_segment_size,
             keep_free_bytes: settings.disk_reserve,
+            keep_buffer_bytes: settings.log_keep_buffer_size,
             secure_bytes: settings.log_preallocate_size,
             max_record_bytes: settings.log_max_record_size,
             ..LogOptions::default()

@@ -243,10 +243,10 @@ impl Tables {
         Some(text_of_key(&read_key_part(first, &mut rest).ok()?))
     }
 
-    /// Whether a space is a table's or an index's.
-    pub(super) fn owns(&self, space: u32) -> bool {
+    /// The spaces of tables and indexes.
+    pub(super) fn spaces(&self) -> Vec<u32> {
         let inner = self.inner.read();
-        inner.by_id.contains_key(&space) || inner.indexes.contains_key(&space)
+        inner.by_id.keys().chain(inner.indexes.keys()).copied().collect()
     }
 
     /// Tables with indexes that are not complete.

@@ -5,9 +5,10 @@
 //! called often.
 #![allow(unsafe_code)]
 
-use super::tally::{PLACES, is_shared, place};
+use super::tally::{PLACES, Tally, is_shared, place};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicI64, Ordering::Relaxed};
 #[cfg(not(test))]
 use tikv_jemallocator::Jemalloc as Source;
@@ -134,6 +135,42 @@ unsafe impl GlobalAlloc for Allocator {
         // SAFETY: as above.
         given(unsafe { Source.realloc(ptr, layout, new_size) }, delta)
     }
+}
+
+/// Bytes of buffers that are in use by nothing; each thread adds in a place of its own.
+static KEPT: LazyLock<Tally> = LazyLock::new(Tally::default);
+
+/// The bytes of a buffer that is kept for later use though nothing is in it. They count in [`kept_bytes`] until this is
+/// dropped.
+#[derive(Debug, Default)]
+pub struct KeptBytes(usize);
+
+impl KeptBytes {
+    /// Counts so many bytes instead of those before.
+    #[inline]
+    pub fn set(&mut self, bytes: usize) {
+        if bytes != self.0 {
+            KEPT.add((bytes as u64).wrapping_sub(self.0 as u64));
+            self.0 = bytes;
+        }
+    }
+
+    /// The bytes that it counts.
+    #[inline]
+    pub fn bytes(&self) -> usize {
+        self.0
+    }
+}
+
+impl Drop for KeptBytes {
+    fn drop(&mut self) {
+        self.set(0);
+    }
+}
+
+/// The bytes of all buffers that are kept for later use, in O(1). The threads' counts are not read at the same moment.
+pub fn kept_bytes() -> u64 {
+    (KEPT.sum() as i64).max(0) as u64
 }
 
 /// What the allocator itself reports, in bytes.

@@ -4,6 +4,7 @@ use super::Lsn;
 use super::frame::FRAME_HEADER;
 use super::store::{Record, Records};
 use super::tail::Tail;
+use crate::env::memory::KeptBytes;
 use parking_lot::Mutex;
 use std::sync::atomic::AtomicU64;
 
@@ -29,11 +30,31 @@ pub(super) struct Writer {
     pub(super) tail: Lsn,
     pub(super) last: Lsn,
     pub(super) chain: u32,
+    /// The room of the pending buffer when it was last empty.
+    pub(super) other_room: usize,
+    /// What both buffers keep.
+    pub(super) kept: KeptBytes,
 }
 
 impl Writer {
     pub(super) fn at(tail: Tail) -> Self {
-        Self { bytes: Vec::new(), tail: tail.lsn, last: tail.lsn, chain: tail.chain }
+        Self {
+            bytes: Vec::new(),
+            tail: tail.lsn,
+            last: tail.lsn,
+            chain: tail.chain,
+            other_room: 0,
+            kept: KeptBytes::default(),
+        }
+    }
+
+    /// Empties the buffer after it was written, and frees it if it has more room than `most`.
+    pub(super) fn clear(&mut self, most: usize) {
+        self.bytes.clear();
+        if self.bytes.capacity() > most {
+            self.bytes = Vec::new();
+        }
+        self.kept.set(self.bytes.capacity() + self.other_room);
     }
 
     /// Drops the records up to `kept` from the front; returns their bytes.

@@ -7,8 +7,6 @@ use super::submitted::Submitted;
 use super::{LogError, Lsn};
 use std::sync::atomic::Ordering;
 
-/// A buffer with a larger capacity is freed after it was written.
-const KEEP_CAPACITY: usize = 4 << 20;
 /// A background sync that takes longer than this, in microseconds, counts as delayed.
 const DELAYED_MICROS: u64 = 1_000_000;
 
@@ -40,9 +38,30 @@ impl Log {
         {
             let mut pending = self.pending.0.lock();
             std::mem::swap(&mut pending.bytes, &mut writer.bytes);
-            (writer.last, writer.chain) = (pending.tail, pending.chain);
+            (writer.last, writer.chain, writer.other_room) =
+                (pending.tail, pending.chain, pending.bytes.capacity());
         }
         if writer.last == writer.tail { Ok(()) } else { self.write_batch(&mut writer) }
+    }
+
+    /// Bounds the room that each of the two buffers keeps when it is empty, also of those that are empty now.
+    pub fn keep_buffers(&self, bytes: u64) {
+        let most = usize::try_from(bytes).unwrap_or(usize::MAX);
+        if self.keep_bytes.swap(most, Ordering::Relaxed) <= most {
+            return;
+        }
+        // A thread that is writing gives the room back itself when it is done.
+        let Some(mut writer) = self.writer.try_lock() else { return };
+        {
+            let mut pending = self.pending.0.lock();
+            if pending.bytes.is_empty() && pending.bytes.capacity() > most {
+                pending.bytes = Vec::new();
+                writer.other_room = 0;
+            }
+        }
+        if writer.bytes.is_empty() {
+            writer.clear(most);
+        }
     }
 
     /// Hands everything that is pending over to be submitted.
@@ -58,17 +77,13 @@ impl Log {
 
     /// Writes what the writer holds. After an error that may pass, the records that were not written stay in `writer`.
     fn write_batch(&self, writer: &mut Writer) -> Result<(), LogError> {
-        let Writer { bytes, tail, last, chain } = &*writer;
+        let Writer { bytes, tail, last, chain, .. } = &*writer;
         let batch =
             RecordBatch { first: tail + 1, last: *last, chain: *chain, durable: self.synced(), bytes };
         match self.store.append(self.epoch(), *tail, &batch) {
             Ok(_) => {
                 let (bytes, last) = (writer.bytes.len() as u64, writer.last);
-                if writer.bytes.capacity() > KEEP_CAPACITY {
-                    writer.bytes = Vec::new();
-                } else {
-                    writer.bytes.clear();
-                }
+                writer.clear(self.keep_bytes.load(Ordering::Relaxed));
                 writer.tail = last;
                 self.note_written(bytes, last);
                 self.note_spent(bytes);

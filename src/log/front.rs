@@ -21,7 +21,7 @@ use crate::env::Clock;
 use parking_lot::Mutex;
 use std::sync::Arc;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 
 /// Stands for the epoch before one is established.
 pub(super) const NO_EPOCH: u64 = 0;
@@ -44,6 +44,7 @@ pub struct Log {
     pub(super) looking: AtomicBool,
     key: u32,
     pub(super) keep_free_bytes: AtomicU64,
+    pub(super) keep_bytes: AtomicUsize,
     pub(super) max_record_bytes: u64,
     pub(super) pending: Padded<Mutex<PendingFrames>>,
     appended: Padded<Appended>,
@@ -98,6 +99,7 @@ impl Log {
             clock,
             epoch: AtomicU64::new(epoch),
             keep_free_bytes: AtomicU64::new(options.keep_free_bytes),
+            keep_bytes: AtomicUsize::new(usize::try_from(options.keep_buffer_bytes).unwrap_or(usize::MAX)),
             max_record_bytes: options.max_record_bytes.min(MAX_PAYLOAD),
             pending: Padded(Mutex::new(PendingFrames {
                 bytes: Vec::new(),

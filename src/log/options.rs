@@ -9,6 +9,8 @@ pub struct LogOptions {
     pub segment_bytes: u64,
     /// Bytes that must stay free on the file system; writes are refused when fewer are.
     pub keep_free_bytes: u64,
+    /// The most bytes of room that each buffer for records keeps when it is empty.
+    pub keep_buffer_bytes: u64,
     /// Bytes of room that are secured ahead of the records; 0 secures none.
     pub secure_bytes: u64,
     /// The largest payload of one record; at most what the format can hold.
@@ -26,6 +28,7 @@ impl Default for LogOptions {
         Self {
             segment_bytes: 64 << 20,
             keep_free_bytes: 16 << 20,
+            keep_buffer_bytes: 4 << 20,
             secure_bytes: 4 << 20,
             max_record_bytes: MAX_PAYLOAD,
             piece_bytes: 512 << 10,

@@ -2,7 +2,7 @@
 
 use crate::command::Server;
 use crate::config::{MemoryOrPercent, Settings};
-use crate::env::{memory, process};
+use crate::env::process;
 use crate::node::{ClientHandle, Kill, TRACKING_PARTS, output};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -57,7 +57,7 @@ fn sample(server: &Server) {
     rates.commands.sample(server.sum(|w| w.processed.get()), micros);
     rates.input.sample(server.sum(|w| w.bytes_in.get()), micros);
     rates.output.sample(server.sum(|w| w.bytes_out.get()), micros);
-    server.memory_peak.fetch_max(memory::used_bytes(), Relaxed);
+    server.memory_peak.fetch_max(server.engine.used_memory(), Relaxed);
 }
 
 fn clients_of(server: &Server) -> Vec<Arc<ClientHandle>> {

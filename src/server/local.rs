@@ -128,7 +128,7 @@ impl Local {
             let flushed = outbox.flush(&shared.write);
             shared.client.output_bytes.store(outbox.held(), Relaxed);
             if outbox.is_empty() {
-                self.spares.give(outbox.take_room());
+                self.spares.give(outbox.take_room(), self.worker.borrow().keeps());
             }
             flushed
         };

@@ -1,31 +1,41 @@
 //! Buffers for replies, which a worker's connections share: a connection that has sent everything keeps none.
 
-use std::cell::{Cell, RefCell};
+use crate::env::memory::KeptBytes;
+use std::cell::RefCell;
 
-/// The most bytes that a worker keeps in unused buffers.
-const MOST: usize = 256 * 1024;
+/// Unused buffers, of which `worker-keep-buffers-size` bounds the bytes of all together.
+#[derive(Default)]
+pub(super) struct Spares(RefCell<SpareBuffers>);
 
 #[derive(Default)]
-pub(super) struct Spares {
-    buffers: RefCell<Vec<Vec<u8>>>,
-    bytes: Cell<usize>,
+struct SpareBuffers {
+    buffers: Vec<Vec<u8>>,
+    kept: KeptBytes,
 }
 
 impl Spares {
     /// An empty buffer: the one that was given back last, or a new one without room.
     pub(super) fn take(&self) -> Vec<u8> {
-        let buffer = self.buffers.borrow_mut().pop().unwrap_or_default();
-        self.bytes.set(self.bytes.get() - buffer.capacity());
-        buffer
+        self.0.borrow_mut().pop().unwrap_or_default()
     }
 
-    /// Takes an empty buffer back.
-    pub(super) fn give(&self, buffer: Vec<u8>) {
-        let bytes = self.bytes.get() + buffer.capacity();
-        if buffer.capacity() > 0 && bytes <= MOST {
-            self.bytes.set(bytes);
-            self.buffers.borrow_mut().push(buffer);
+    /// Takes an empty buffer back, and keeps no more than `most` bytes of all buffers.
+    pub(super) fn give(&self, buffer: Vec<u8>, most: usize) {
+        let mut inner = self.0.borrow_mut();
+        while inner.kept.bytes() > most && inner.pop().is_some() {}
+        let bytes = inner.kept.bytes() + buffer.capacity();
+        if buffer.capacity() > 0 && bytes <= most {
+            inner.kept.set(bytes);
+            inner.buffers.push(buffer);
         }
+    }
+}
+
+impl SpareBuffers {
+    fn pop(&mut self) -> Option<Vec<u8>> {
+        let buffer = self.buffers.pop()?;
+        self.kept.set(self.kept.bytes() - buffer.capacity());
+        Some(buffer)
     }
 }
 
@@ -35,11 +45,18 @@ mod tests {
 
     #[test]
     fn unused_buffers_are_bounded() {
+        const MOST: usize = 256 * 1024;
         let spares = Spares::default();
-        (0..1000).for_each(|n| spares.give(Vec::with_capacity(n * 100)));
-        let kept: usize = spares.buffers.borrow().iter().map(Vec::capacity).sum();
-        assert!(kept <= MOST && kept == spares.bytes.get(), "{kept}");
+        let kept = |spares: &Spares| {
+            let inner = spares.0.borrow();
+            assert_eq!(inner.buffers.iter().map(Vec::capacity).sum::<usize>(), inner.kept.bytes());
+            inner.kept.bytes()
+        };
+        (0..1000).for_each(|n| spares.give(Vec::with_capacity(n * 100), MOST));
+        assert!((MOST / 2..=MOST).contains(&kept(&spares)));
+        spares.give(Vec::with_capacity(10), MOST / 8);
+        assert!((1..=MOST / 8).contains(&kept(&spares)));
         while spares.take().capacity() > 0 {}
-        assert_eq!(spares.bytes.get(), 0);
+        assert_eq!(kept(&spares), 0);
     }
 }

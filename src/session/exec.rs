@@ -3,7 +3,7 @@
 use super::atomic::{self, Token};
 use super::call::Call;
 use super::locks::{self, How};
-use super::worker::{Worker, give_back};
+use super::worker::Worker;
 use super::{gate, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::record::fits;
@@ -74,8 +74,7 @@ fn exec(
     if let Ok((Ok(()), _, Some(stale))) = &ran {
         shown::apart(|| server.engine.remove_expired(stale, &mut record));
     }
-    give_back(&mut record);
-    worker.record = record;
+    worker.keep_record(record);
     let outcome = match ran {
         Ok((outcome, wrote, _)) => {
             if wrote {

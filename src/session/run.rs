@@ -2,7 +2,7 @@
 
 use super::call::{Call, KnownHash};
 use super::locks::{self, Ahead, How, Only};
-use super::worker::{Worker, give_back};
+use super::worker::Worker;
 use super::{exec, gate};
 use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, held_up, is_write};
 use crate::config::Settings;
@@ -210,7 +210,8 @@ impl Worker {
         if let Some(stale) = stale {
             shown::apart(|| server.engine.remove_expired(&stale, &mut self.record));
         }
-        give_back(&mut self.record);
+        let record = std::mem::take(&mut self.record);
+        self.keep_record(record);
         outcome
     }
 }

@@ -6,6 +6,7 @@ use super::observe::{self, LogThresholds, Taken};
 use crate::command::{Client, Command, Fail, Server, flag};
 use crate::config::Settings;
 use crate::env::Instant;
+use crate::env::memory::KeptBytes;
 use crate::log::Lsn;
 use crate::node::{Queue, ReplyMode, WorkerStats, end_transaction};
 use crate::resp::{ProtocolError, Reply};
@@ -13,9 +14,6 @@ use crate::store::holds::{SHORT_NANOS, take_waited};
 use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-
-/// A record's buffer that grew beyond this is freed once the record is in the log.
-const KEEP_RECORD: usize = 64 * 1024;
 
 /// Why a run of commands stopped before its end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,6 +53,7 @@ pub struct Worker {
     /// This worker's counters.
     pub stats: Arc<WorkerStats>,
     pub(super) record: Vec<u8>,
+    kept_record: KeptBytes,
     names: Names,
     /// An empty queue for the next transaction. Its memory is that of an earlier one.
     pub(super) spare_queue: Queue<Command>,
@@ -81,6 +80,7 @@ impl Worker {
             server,
             stats,
             record: Vec::with_capacity(4096),
+            kept_record: KeptBytes::default(),
             names: Names::default(),
             spare_queue: Queue::default(),
             looked_up: Vec::new(),
@@ -98,7 +98,31 @@ impl Worker {
             self.generation = generation;
             self.settings = self.server.config.snapshot();
             self.thresholds = LogThresholds::of(&self.settings);
+            self.bound_record();
         }
+    }
+
+    /// The most bytes of unused buffers of one purpose that the worker keeps.
+    pub fn keeps(&self) -> usize {
+        usize::try_from(self.settings.worker_keep_buffers_size).unwrap_or(usize::MAX)
+    }
+
+    /// Takes the record's buffer back once the record is in the log. No shard is held.
+    #[inline]
+    pub(super) fn keep_record(&mut self, record: Vec<u8>) {
+        self.record = record;
+        if self.record.capacity() != self.kept_record.bytes() {
+            self.bound_record();
+        }
+    }
+
+    /// Counts the record's buffer, and frees it if it has grown large.
+    #[cold]
+    fn bound_record(&mut self) {
+        if self.record.capacity() > self.keeps() {
+            self.record = Vec::new();
+        }
+        self.kept_record.set(self.record.capacity());
     }
 
     pub(super) fn find(&mut self, args: &[&[u8]]) -> Result<&'static Command, ()> {
@@ -241,13 +265,5 @@ impl Worker {
             };
         }
         (client.closing || out.overran()).then_some(Stop::Close)
-    }
-}
-
-/// Frees a record's buffer that has grown large. No shard is held.
-#[inline]
-pub(super) fn give_back(record: &mut Vec<u8>) {
-    if record.capacity() > KEEP_RECORD {
-        *record = Vec::new();
     }
 }

@@ -133,9 +133,12 @@ impl Locked<'_> {
         complete
     }
 
-    /// Gives back a shard's unused room if less than an eighth of it is taken.
+    /// Gives back a shard's unused room if less than an eighth of it is taken, unless it is being walked over.
     pub fn shrink(&mut self, shard: usize) {
         let store = self.store;
+        if store.is_imaged(shard) {
+            return;
+        }
         let Some(raw) = self.raw_mut(shard) else { return };
         if raw.buckets() > 64 && raw.len() * 8 < raw.buckets() {
             raw.shrink_to(raw.len() * 2, |(e, _)| store.place_of(e));

@@ -15,6 +15,7 @@ pub(super) use change::StringInverse;
 pub use kind::Kind;
 
 use super::object::{Object, ValueRef};
+use crate::value::heap;
 use block::{Block, Content, Name, View};
 use kind::Near;
 use layout::{TICK_MASK, TICK_SHIFT};
@@ -234,7 +235,7 @@ impl Entry {
     /// Bytes allocated for a string besides its block.
     pub fn far_bytes(&self) -> usize {
         match self.0.view() {
-            View::Far(bytes) => size_of::<Vec<u8>>() + bytes.capacity(),
+            View::Far(bytes) => heap::block(size_of::<Vec<u8>>()) + heap::block(bytes.capacity()),
             View::Near(..) | View::Boxed(_) => 0,
         }
     }

@@ -36,11 +36,13 @@ pub enum Holder {
     State,
     /// DEBUG POPULATE, for one key.
     Populating,
+    /// Giving a copy parts of its own.
+    Copying,
 }
 
 impl Holder {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Expiry,
         Self::Eviction,
         Self::Indexing,
@@ -52,6 +54,7 @@ impl Holder {
         Self::Checkpoint,
         Self::State,
         Self::Populating,
+        Self::Copying,
     ];
 
     /// How INFO and LATENCY name it.
@@ -68,6 +71,7 @@ impl Holder {
             Self::Checkpoint => "checkpoint",
             Self::State => "state",
             Self::Populating => "populating",
+            Self::Copying => "copying",
         }
     }
 }

@@ -1,8 +1,9 @@
-//! The large values of which an image is being read.
+//! The shards and the large values of which an image is being read.
 
 use super::Entry;
 use super::reader::PieceReader;
-use ahash::AHashMap;
+use crate::value::list::BigList;
+use ahash::{AHashMap, AHashSet};
 use std::sync::Arc;
 
 /// The owner of an entry.
@@ -46,7 +47,40 @@ pub(super) struct Imaged {
     pub(super) left: Option<Entry>,
 }
 
-/// The large values of a shard whose image is being read, by the address of their object. `Side::imaged` is set for
-/// every shard in which one of them is or was. Once no value is registered, it is cleared for all shards.
+/// The owners of the spaces whose entries are part of an image.
 #[derive(Default)]
-pub(super) struct ImagedValues(pub(super) AHashMap<usize, Imaged>);
+pub struct SpaceOwners(pub(super) AHashMap<u32, Owner>);
+
+impl FromIterator<(u32, Owner)> for SpaceOwners {
+    fn from_iter<I: IntoIterator<Item = (u32, Owner)>>(owners: I) -> Self {
+        Self(owners.into_iter().collect())
+    }
+}
+
+/// How far the walk over a shard's entries has come.
+#[derive(Default)]
+pub(super) struct ShardWalk {
+    pub(super) shard: usize,
+    pub(super) owners: SpaceOwners,
+    /// The next slot.
+    pub(super) slot: usize,
+    /// The keys that changed since the walk began, by their spaces.
+    pub(super) changed: AHashMap<u32, AHashSet<Box<[u8]>>>,
+    /// The effects that build small values which were read before the walk came to them.
+    pub(super) ahead: Vec<u8>,
+    /// The addresses of the values that were registered.
+    pub(super) waiting: Vec<usize>,
+    /// Copies of lists, made in O(1) each.
+    pub(super) lists: Vec<(Arc<ImagedName>, BigList)>,
+    pub(super) ended: bool,
+}
+
+/// What is being read for images. `Side::imaged` is set for every shard that is walked over, or in which a registered
+/// value is or was. Once there is none, it is cleared for all shards.
+#[derive(Default)]
+pub(super) struct ImagedValues {
+    /// The registered values, by the address of their object.
+    pub(super) large: AHashMap<usize, Imaged>,
+    /// The walks, by the number of their shard.
+    pub(super) walks: AHashMap<usize, ShardWalk>,
+}

@@ -37,6 +37,13 @@ pub(super) fn find_by_mut(
     table.get_mut(hash, |(e, _)| matches(e)).map(|(e, _)| e)
 }
 
+/// As [`find`], with the slot of the entry.
+pub(super) fn find_slot<'a>(table: &'a Raw, hash: u64, space: u32, key: &[u8]) -> Option<(&'a Entry, usize)> {
+    let bucket = table.find(hash, |(e, _)| e.is(space, key))?;
+    // SAFETY: the bucket was just found in this table, so it is full.
+    unsafe { Some((&bucket.as_ref().0, table.bucket_index(&bucket))) }
+}
+
 pub(super) fn remove(table: &mut Raw, hash: u64, space: u32, key: &[u8]) -> Option<Entry> {
     table.remove_entry(hash, |(e, _)| e.is(space, key)).map(|(e, _)| e)
 }

@@ -1,6 +1,7 @@
 //! The store: shards, spaces and counts, and what all shards have in common.
 
 use super::Entry;
+use super::copies::SharingCopies;
 use super::holds::HoldsByHolder;
 use super::imaged::ImagedValues;
 use super::lines::Ready;
@@ -55,6 +56,8 @@ pub struct Store {
     pub(super) dead: Mutex<Vec<u32>>,
     /// The values that are registered with an image that is being read.
     pub(super) images: Mutex<ImagedValues>,
+    /// Copies that share parts with their originals.
+    pub(super) copies: SharingCopies,
     /// How often entries were taken away to be read again.
     pub(super) clears: AtomicU64,
     /// The thresholds of the compact forms.
@@ -92,6 +95,7 @@ impl Store {
             ready: Ready::default(),
             dead: Mutex::default(),
             images: Mutex::default(),
+            copies: SharingCopies::default(),
             clears: AtomicU64::new(0),
             thresholds: Thresholds::default(),
             lfu: AtomicBool::new(false),

@@ -100,6 +100,7 @@ impl Locked<'_> {
         let store = self.store;
         self.note_deadline(place, entry.has_deadline());
         let deadlines = entry.deadlines();
+        self.read_before_growth(place.shard);
         let Some(raw) = self.raw_mut(place.shard) else { return };
         let (grown, index) = raw_table::put_back(raw, place.hash, entry, |e| store.place_of(e));
         let buckets = raw.buckets();
@@ -202,6 +203,7 @@ impl Locked<'_> {
         if self.recording.as_deref().is_none_or(|recording| recording.covers(place)) {
             return false;
         }
+        let store = self.store;
         let Some(entry) = self.find(place) else { return false };
         let is_shared = matches!(entry.value(), ValueRef::Boxed(Object::List(_)));
         if entry.kind().is_apart() && !is_shared {
@@ -209,6 +211,7 @@ impl Locked<'_> {
         }
         let copy = entry.twin();
         let old = std::mem::replace(entry, copy);
+        store.note_twin(&old, entry);
         self.replaced(place, old);
         false
     }

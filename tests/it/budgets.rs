@@ -16,10 +16,14 @@ const CHECKPOINT_OVER: usize = 64 * MB;
 /// arenas.
 const SLACK: usize = 16 * MB;
 const WORKERS: usize = 2;
+/// What `worker-keep-buffers-size` and `log-keep-buffer-size` are.
+const WORKER_KEEPS: usize = MB / 4;
+const LOG_KEEPS: usize = 4 * MB;
 
 fn start(flags: &[&str]) -> Server {
-    let workers = WORKERS.to_string();
-    Server::start(&[&["--io-threads", &workers, "--enable-debug-command", "yes"], flags].concat())
+    let [workers, worker, log] = [WORKERS, WORKER_KEEPS, LOG_KEEPS].map(|n| n.to_string());
+    let kept = ["--worker-keep-buffers-size", &worker, "--log-keep-buffer-size", &log];
+    Server::start(&[&["--io-threads", &workers, "--enable-debug-command", "yes"], &kept[..], flags].concat())
 }
 
 /// The sum of a field over all clients with this name in CLIENT LIST.
@@ -35,10 +39,9 @@ fn listed(client: &mut Client, name: &str, field: &str) -> usize {
 /// The bytes of buffers that the workers and the log may keep while nothing is under way.
 fn kept() -> usize {
     let worker = constant("server/local.rs", "SCRATCH")
-        + constant("server/spares.rs", "MOST")
-        + constant("session", "KEEP_RECORD")
+        + 2 * WORKER_KEEPS
         + constant("resp/decode.rs", "KEEP_ARGS") * size_of::<u64>();
-    WORKERS * worker + 2 * constant("log/commit.rs", "KEEP_CAPACITY")
+    WORKERS * worker + 2 * LOG_KEEPS
 }
 
 /// Makes the allocator give back its spare pages, and waits until at most `most` bytes are resident.
@@ -119,6 +122,45 @@ fn buffers_of_records_are_given_back() {
     let at_once = 4 * VALUE + 2 * VALUE;
     assert!(peak(&server) <= before.1 + at_once + kept() + SLACK, "{} over", peak(&server) - before.1);
     settles(&server, &mut clients[0], before.1 + kept() + SLACK);
+}
+
+/// What is kept of buffers is bounded by options, which CONFIG SET changes, and no key is evicted for it.
+#[test]
+fn buffers_that_are_kept_are_bounded_by_options_and_counted_apart() {
+    const VALUE: usize = 3 * MB;
+    let server = start(&["--appendonly", "yes"]);
+    // Several connections come to each worker.
+    let mut clients: Vec<Client> = (0..3 * WORKERS).map(|_| server.client()).collect();
+    let kept = || server.info("mem_not_counted_for_evict").parse::<usize>().unwrap();
+    let set = |client: &mut Client, worker: usize, log: usize| {
+        let [worker, log] = [worker, log].map(|n| n.to_string());
+        let words = ["CONFIG", "SET", "worker-keep-buffers-size", &worker, "log-keep-buffer-size", &log];
+        assert!(client.call(&words).is_ok());
+    };
+    let write = |clients: &mut [Client], length: usize| {
+        for client in clients {
+            assert!(client.call(&["SET", "k", &"x".repeat(length)]).is_ok());
+            assert_eq!(client.run("GETRANGE k 0 100000").bytes().unwrap().len(), length.min(100_001));
+        }
+    };
+    write(&mut clients, VALUE);
+    assert!(kept() <= 2 * WORKERS * WORKER_KEEPS + 2 * LOG_KEEPS, "{}", kept());
+    set(&mut clients[0], 2 * VALUE, 4 * VALUE);
+    write(&mut clients, VALUE);
+    until("buffers are kept", || kept() > VALUE);
+    assert!(kept() <= 2 * WORKERS * 2 * VALUE + 2 * 4 * VALUE, "{}", kept());
+    // They do not count against the limit: there is room for what fits beside the data.
+    write(&mut clients, 1);
+    let limit = used(&server) - kept() + MB;
+    assert!(limit < used(&server), "{limit} bytes and {} kept", kept());
+    assert!(clients[0].run(&format!("CONFIG SET maxmemory {limit}")).is_ok());
+    write(&mut clients, 1000);
+    assert!(clients[0].run("CONFIG SET maxmemory 0").is_ok());
+    set(&mut clients[0], 0, 0);
+    until("all is given back", || {
+        write(&mut clients, 10);
+        kept() == 0
+    });
 }
 
 /// A client sends thousands of commands and reads the replies. It is served in pieces, and none of its memory stays.
@@ -285,6 +327,48 @@ fn a_checkpoint_of_a_large_hash_takes_little_over_the_data() {
     assert_eq!(client.run("HLEN large"), len);
     let over = peak(&server).saturating_sub(before);
     assert!(over <= CHECKPOINT_OVER, "{over} bytes over {before} in a reload");
+}
+
+/// The same for the other types whose parts a checkpoint shares or keeps: what changes meanwhile is not there twice for
+/// longer than it takes to read what is before it.
+#[test]
+fn a_checkpoint_of_large_lists_and_sets_takes_little_over_the_data() {
+    const ELEMENTS: usize = 400_000;
+    let flags = ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0", "--log-segment-size", "4mb"];
+    type Change = fn(usize) -> String;
+    let kinds: [(&str, Change, Change); 3] = [
+        ("RPUSH list", |n| format!("{n:0>100}"), |n| format!("LSET list {n} {:0>90}", n % 7)),
+        ("SADD set", |n| format!("{n:0>100}"), |n| format!("SREM set {n:0>100}")),
+        ("ZADD zset", |n| format!("{} {n:0>100}", n % 1000), |n| format!("ZADD zset {} {n:0>100}", n % 77)),
+    ];
+    for (fill, element, change) in kinds {
+        let server = start(&flags);
+        let mut client = server.client();
+        for some in (0..ELEMENTS).collect::<Vec<_>>().chunks(100) {
+            let line = some.iter().fold(fill.to_owned(), |line, n| line + " " + &element(*n));
+            assert!(!client.run(&line).is_error());
+        }
+        settles(&server, &mut client, used(&server) + kept() + SLACK);
+        let (data, before) = (used(&server), resident(&server));
+        assert!(data > ELEMENTS * 90);
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            for step in [7919, 104_729] {
+                let (mut writer, over) = (server.client(), &over);
+                scope.spawn(move || {
+                    for n in (0..).take_while(|_| !over.load(Relaxed)) {
+                        let line = change(n * step % ELEMENTS);
+                        assert!(!writer.run(&line).is_error(), "{line}");
+                    }
+                });
+            }
+            checkpoint(&server, &mut client);
+            over.store(true, Relaxed);
+        });
+        let over = peak(&server).saturating_sub(before);
+        assert!(over <= CHECKPOINT_OVER, "{fill}: {over} bytes over {before} while elements change");
+        assert!(used(&server) <= data + kept() + 4 * MB, "{fill}: something of the checkpoint is left");
+    }
 }
 
 /// Of many large bodies that wait only one is read at a time. The others cost no more than their bytes.

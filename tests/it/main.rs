@@ -60,6 +60,7 @@ mod structure;
 mod survival;
 mod switching;
 mod tracking;
+mod usage;
 mod views;
 mod writers;
 mod zset_waiting;

@@ -65,7 +65,8 @@ fn the_limit_is_kept_under_load() {
             let mut client = server.client();
             let ok = fill(&mut client, "k", 40_000, &"x".repeat(500), Some("1000"));
             assert_eq!(ok, 40_000, "{policy}: a write was refused");
-            assert!(used(server) < MAXMEMORY + (2 << 20), "{policy}: {} bytes used", used(server));
+            let counted = used(server) - server.info("mem_not_counted_for_evict").parse::<u64>().unwrap();
+            assert!(counted < MAXMEMORY + (2 << 20), "{policy}: {counted} bytes used");
             let kept = client.run("DBSIZE").int().unwrap();
             assert!((2_000..35_000).contains(&kept), "{policy}: {kept} keys kept");
             assert!(server.info("evicted_keys").parse::<u64>().unwrap() > 1000);
@@ -247,87 +248,4 @@ fn lookups_that_tell_what_they_found_are_counted_as_hits_and_misses() {
         assert_eq!(server.info("keyspace_hits"), "5");
         assert_eq!(server.info("keyspace_misses"), "5");
     });
-}
-
-/// Compares the sum of MEMORY USAGE over many keys of one kind with the growth of the server's memory.
-#[test]
-fn memory_usage_is_what_the_allocator_says() {
-    const KEYS: usize = 30;
-    const ELEMENTS: usize = 3000;
-    type Make = fn(&str) -> Vec<String>;
-    fn stream(key: &str) -> Vec<String> {
-        (1..=ELEMENTS).map(|n| format!("XADD {key} {n}-1 field value{n}")).collect()
-    }
-    fn group(key: &str, name: &str, consumers: usize) -> Vec<String> {
-        let read = |n| format!("XREADGROUP GROUP {name} c{} COUNT 30 STREAMS {key} >", n % consumers);
-        let reads = (0..ELEMENTS / 30).map(read);
-        std::iter::once(format!("XGROUP CREATE {key} {name} 0")).chain(reads).collect()
-    }
-    fn hash(key: &str) -> Vec<String> {
-        (0..ELEMENTS).map(|n| format!("HSET {key} field{n} value{n}")).collect()
-    }
-    fn set(key: &str, width: usize) -> Vec<String> {
-        (0..ELEMENTS).map(|n| format!("SADD {key} {n:0>width$}")).collect()
-    }
-    fn expire(key: &str, step: usize, at: fn(usize) -> usize) -> Vec<String> {
-        let each = |n| format!("HPEXPIREAT {key} {} FIELDS 1 field{n}", 4_000_000_000_000 + at(n));
-        (0..ELEMENTS).step_by(step).map(each).collect()
-    }
-    let server = Server::start(&["--appendonly", "no"]);
-    let mut client = server.client();
-    let kinds: [(&str, Make); 15] = [
-        ("streams", stream),
-        ("streams with a group", |key| [stream(key), group(key, "g", 1)].concat()),
-        ("streams with consumers", |key| [stream(key), group(key, "g", 7), group(key, "h", 100)].concat()),
-        ("streams half acknowledged", |key| {
-            let acknowledge = (1..=ELEMENTS).step_by(2).map(|n| format!("XACK {key} g {n}-1")).collect();
-            [stream(key), group(key, "g", 2), acknowledge].concat()
-        }),
-        ("streams claimed in no order", |key| {
-            let claim = |n| format!("XCLAIM {key} g d{} 0 {}-1", n % 3, 1 + n * 7919 % ELEMENTS);
-            let claims = (0..ELEMENTS).map(claim).collect();
-            [stream(key), group(key, "g", 2), claims].concat()
-        }),
-        ("streams acknowledged and read again", |key| {
-            let acknowledge = |n| format!("XACK {key} g {}-1", 1 + n * 7919 % ELEMENTS);
-            let acknowledge = (0..ELEMENTS * 2 / 3).map(acknowledge).collect();
-            let back = vec![format!("XGROUP SETID {key} g 0")];
-            let again = group(key, "g", 3)[1..=ELEMENTS / 60].to_vec();
-            [stream(key), group(key, "g", 2), acknowledge, back, again].concat()
-        }),
-        ("sets", |key| set(key, 0)),
-        ("sets of long members", |key| set(key, 70)),
-        ("sets of which most is gone", |key| {
-            let remove = |n| format!("SREM {key} {:0>10}", n * 7919 % ELEMENTS);
-            [set(key, 10), (0..ELEMENTS * 2 / 3).map(remove).collect()].concat()
-        }),
-        ("hashes", hash),
-        ("hashes that expire together", |key| [hash(key), expire(key, 1, |_| 0)].concat()),
-        ("hashes that expire in order", |key| [hash(key), expire(key, 1, |n| n)].concat()),
-        ("hashes that expire in the other order", |key| [hash(key), expire(key, 1, |n| 10_000 - n)].concat()),
-        ("hashes that expire in no order", |key| {
-            [hash(key), expire(key, 1, |n| n * 7919 % 100_003)].concat()
-        }),
-        ("hashes that expire in part", |key| [hash(key), expire(key, 3, |n| n)].concat()),
-    ];
-    let mut wrong = Vec::new();
-    for (what, make) in kinds {
-        let before = used(&server);
-        let names: Vec<String> = (0..KEYS).map(|n| format!("{}:{n}", what.replace(' ', "-"))).collect();
-        for name in &names {
-            for some in make(name).chunks(500) {
-                let bytes = some.iter().map(|line| Client::encode(&line.split(' ').collect::<Vec<_>>()));
-                client.send_raw(&bytes.collect::<Vec<_>>().concat()).unwrap();
-                some.iter().for_each(|line| assert!(!client.read().is_error(), "{line}"));
-            }
-        }
-        let grown = used(&server) - before;
-        let told =
-            names.iter().map(|name| client.run(&format!("MEMORY USAGE {name} SAMPLES 0")).int().unwrap());
-        let ratio = told.sum::<i64>() as f64 / grown as f64;
-        if !(0.95..1.05).contains(&ratio) {
-            wrong.push(format!("{what}: {ratio:.3} of {grown}"));
-        }
-    }
-    assert!(wrong.is_empty(), "{wrong:?}");
 }

@@ -1,7 +1,7 @@
 //! The section about memory.
 
 use super::report::Report;
-use crate::env::memory::{allocator_stats, used_bytes};
+use crate::env::memory::{allocator_stats, kept_bytes};
 use crate::env::process;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -40,7 +40,7 @@ pub(in crate::command) struct Figures {
 impl Figures {
     /// Measures the figures.
     pub(in crate::command) fn now(server: &crate::command::Server) -> Self {
-        let used = used_bytes();
+        let used = server.engine.used_memory();
         let peak = server.memory_peak.fetch_max(used, Relaxed).max(used);
         let startup = server.memory_at_start.min(used);
         let clients: u64 = server.clients.lock().values().map(|client| client.memory() as u64).sum();
@@ -89,9 +89,11 @@ pub(super) fn memory(report: &mut Report<'_>) {
     report.line("maxmemory_human", human(report.settings.maxmemory));
     report.line("maxmemory_policy", report.settings.maxmemory_policy.name());
     fragmentation(report, &figures);
-    report.constant("mem_not_counted_for_evict:0 mem_replication_backlog:0 mem_total_replication_buffers:0");
+    report.line("mem_not_counted_for_evict", kept_bytes());
+    report.constant("mem_replication_backlog:0 mem_total_replication_buffers:0");
     report.constant("mem_clients_slaves:0");
     report.line("mem_clients_normal", clients);
+    report.line("mem_shared_by_copies", report.server.engine.store.shared_bytes());
     report.constant(
         "mem_cluster_links:0 mem_aof_buffer:0 mem_allocator:jemalloc \
          mem_overhead_db_hashtable_rehashing:0 active_defrag_running:0",

@@ -80,7 +80,7 @@ pub(super) fn show_shard(engine: &Engine, shard: usize, out: &mut Vec<String>) {
         let (key, value) = (text(entry.key()), show_value(entry));
         if let Some(db) = db {
             out.push(format!("database {db} {key} {:?} {value}", entry.expire()));
-        } else if engine.tables.owns(entry.space()) {
+        } else if engine.tables.spaces().contains(&entry.space()) {
             out.push(format!("table {} {key} {value}", entry.space()));
         }
     }

@@ -54,6 +54,49 @@ fn a_checkpoint_and_the_log_behind_it_give_back_all_that_happened_while_it_was_w
     }
 }
 
+fn name(n: usize) -> Vec<u8> {
+    format!("key:{n}").into_bytes()
+}
+
+fn set(engine: &Engine, n: usize, value: &[u8]) {
+    commit(engine, &[StringChange::Set { value, expire: None }.on(0, &name(n))]);
+}
+
+/// Small values are read in several holds, between which keys change, come, go and move, tables grow, and databases are
+/// swapped.
+#[test]
+fn small_values_are_read_in_pieces_that_show_one_moment() {
+    const KEYS: usize = 400;
+    const PIECES: usize = 10;
+    for swapped_at in [0, 3, PIECES + 1] {
+        let engine = Engine::in_memory(2, 16, Clock::manual(START));
+        (0..KEYS).for_each(|n| set(&engine, n, b"before"));
+        let pieces = std::rc::Rc::new(std::cell::Cell::new(0));
+        let counted = std::rc::Rc::clone(&pieces);
+        let mut expected = Vec::new();
+        show_shard(&engine, 0, &mut expected);
+        between::pieces(move |engine| {
+            let at = pieces.replace(pieces.get() + 1);
+            if at == swapped_at {
+                commit(engine, &[Effect::Structural(Structural::SwapDb { a: 0, b: 1 })]);
+            }
+            for n in (at..PIECES).take(1).flat_map(|at| (at * 7..KEYS).step_by(5 * PIECES)) {
+                set(engine, n, b"after");
+                set(engine, KEYS + 8 * n, b"new");
+                let (from, to, gone) = (name(n + 1), name(n + 2), name(n + 3));
+                commit(engine, &[Effect::Move { db: 0, key: &from, to_db: 0, to: &to }]);
+                commit(engine, &[Effect::Delete { db: 0, key: &gone }]);
+                set(engine, n + 3, b"again");
+            }
+        });
+        let chunk = image_of(&engine, 0);
+        between::nothing();
+        // What would change slots or owners has the rest read at once.
+        assert!(swapped_at < PIECES || counted.get() > 3, "{} pieces", counted.get());
+        assert_shown(&show(&load(&chunk, &[])), &expected, &format!("swapped at {swapped_at}"));
+    }
+}
+
 #[test]
 fn an_image_of_a_store_that_is_emptied_under_it_is_given_up() {
     let disk = SimDisk::new(3);

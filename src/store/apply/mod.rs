@@ -1,6 +1,7 @@
 //! The one function that changes the store: an effect is applied to the locked shard of its key.
 #![deny(clippy::wildcard_enum_match_arm)]
 
+mod copied;
 mod moved;
 mod structural;
 
@@ -28,57 +29,59 @@ impl Locked<'_> {
         self.changed.add(KeyClasses::of(hash));
         match *effect {
             Effect::String { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 self.string(place, change);
             }
             Effect::Hash { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 return self.hash(place, change);
             }
             Effect::Set { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 return self.set(place, change);
             }
             Effect::Stream { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 return self.stream(place, change);
             }
             Effect::List { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 return self.list(place, change);
             }
             Effect::Zset { db, key, ref change } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 return self.zset(place, change);
             }
             Effect::Item { table, partition, ref change } => {
-                let place = self.table_place(table, partition, hash);
+                let place = self.changing(self.table_place(table, partition, hash));
                 self.item(place, change);
             }
             Effect::Delete { db, key } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 self.delete(place);
             }
             Effect::Expire { db, key, at } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 self.expire(place, at);
             }
             Effect::Restore { db, key, payload, expire, read_at } => {
-                let place = self.place(db, key, hash);
+                let place = self.changing(self.place(db, key, hash));
                 self.restore(place, payload, expire, read_at);
             }
             Effect::Move { db, key, to_db, to } => {
                 let hash_from = self.store.hash(key);
                 self.changed.add(KeyClasses::of(hash_from));
-                let (from, to) = (self.place(db, key, hash_from), self.place(to_db, to, hash));
+                let from = self.changing(self.place(db, key, hash_from));
+                let to = self.changing(self.place(to_db, to, hash));
                 self.move_entry(from, to);
             }
             Effect::Copy { db, key, to_db, to } => {
-                let (from, to) = (self.place(db, key, self.store.hash(key)), self.place(to_db, to, hash));
+                let from = self.place(db, key, self.store.hash(key));
+                let to = self.changing(self.place(to_db, to, hash));
                 self.copy_entry(from, to);
             }
             Effect::Combine { op, db, to, keys } => {
-                let place = self.place(db, to, hash);
+                let place = self.changing(self.place(db, to, hash));
                 self.combine(place, op, keys);
             }
             Effect::Structural(_) => {
@@ -86,6 +89,13 @@ impl Locked<'_> {
             }
         }
         0
+    }
+
+    /// A place whose entry is about to change: an image that has not read it reads it now.
+    #[inline]
+    pub(super) fn changing<'k>(&self, place: Place<'k>) -> Place<'k> {
+        self.read_before_change(place);
+        place
     }
 
     #[inline]
@@ -122,6 +132,7 @@ impl Locked<'_> {
         let store = self.store;
         self.note_deadline(place, entry.has_deadline());
         let deadlines = entry.deadlines();
+        self.read_before_growth(place.shard);
         let Some(raw) = self.raw_mut(place.shard) else { return };
         if raw_table::insert(raw, place.hash, entry, |e| store.place_of(e)) {
             let buckets = self.raw(place.shard).map_or(0, Raw::buckets);

@@ -18,14 +18,14 @@ impl Locked<'_> {
 
     /// Copies an entry to another place, in place of any entry there, with its deadlines. An expired entry is copied
     /// too: it had not expired when the effect was logged. O(size of the value). A large string or stream is copied as
-    /// a whole. Any other large value shares its parts with the copy until one of the two changes them, which takes at
-    /// most a thousandth of that time.
+    /// a whole. Any other large value shares its parts with the copy until one of the two changes them, or the
+    /// background gives the copy parts of its own. Sharing takes at most a thousandth of the time of copying.
     pub(super) fn copy_entry(&mut self, from: Place<'_>, to: Place<'_>) {
         let clock = self.store.fresh_clock(self.now);
         let Some(entry) = self.look(from) else { return };
         let (space, key, expire) = (to.space, to.key, entry.expire());
         let boxed = |object| Entry::boxed(space, key, expire, Box::new(object), clock);
-        let copy = match entry.value() {
+        let mut copy = match entry.value() {
             ValueRef::Boxed(Object::Hash(big)) => boxed(Object::Hash(big.clone())),
             ValueRef::Boxed(Object::Set(big)) => boxed(Object::Set(big.clone())),
             ValueRef::Boxed(Object::Stream(stream)) => boxed(Object::Stream(stream.clone())),
@@ -42,6 +42,7 @@ impl Locked<'_> {
             // A key never holds an item collection.
             ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => return,
         };
+        self.store.note_copied(to, &mut copy);
         self.put_entry(to, copy);
     }
 }

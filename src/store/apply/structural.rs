@@ -14,6 +14,7 @@ impl Locked<'_> {
     pub fn apply_structural(&mut self, change: &Structural<'_>) {
         debug_assert!(self.holds_all());
         self.changed = KeyClasses::ALL;
+        self.finish_walks();
         let store = self.store;
         match *change {
             Structural::FlushDb { db, space } => {

@@ -1,9 +1,10 @@
 //! Images of values: effects that build the values again.
 //!
 //! # The image of a shard
-//! It shows the shard exactly as it was under one hold of it. Small values are read under that hold. Large strings,
-//! hashes, sets, sorted sets, item collections and streams are only registered with the shard then, and read in pieces
-//! afterwards, each under a hold of its own. From the registration on
+//! It shows the shard exactly as it was under one hold of it, with which a walk over its entries begins (`walk`). The
+//! walk reads small values. It only registers large strings, hashes, sets, sorted sets, item collections and streams
+//! with the shard, and they are read in pieces afterwards. Each piece is read under a hold of its own. From the
+//! registration on
 //! - a change of a part of a registered value first keeps that part for the reader as it is
 //!   ([`Locked::keep_for_image`]), unless the part was read or kept before; the reader takes what was kept instead of
 //!   what it finds, and skips what is new;
@@ -15,22 +16,22 @@
 //!   follows it.
 //!
 //! A sorted set is registered with a snapshot that shares its parts, so its changes keep nothing. A large list is not
-//! registered: it shares its nodes with copies, so it is copied under the hold, and the copy is read without a hold.
+//! registered: it shares its nodes with copies, so the walk copies it, and the copy is read without a hold.
 //!
 //! So an image is independent of the effects that happen while it is read. Values are registered by the address of
 //! their object, which does not change as long as the value lives, even if another entry holds it.
 #![deny(clippy::wildcard_enum_match_arm)]
 
 mod build;
+mod walk;
 
 pub use build::key_effects;
 
-use super::imaged::{Imaged, ImagedName, ImagedValues, Owner, Whereabouts};
+use super::imaged::{Imaged, ImagedName, ImagedValues, Owner, ShardWalk, SpaceOwners, Whereabouts};
 use super::place::Place;
 use super::reader::{Kept, PieceReader, ValueChange};
-use super::types::item::item_effects;
-use super::types::{ListReading, put_deadline, put_kept, reader_of};
-use super::{Entry, Locked, Object, Store, ValueRef};
+use super::types::{ListReading, put_deadline, put_kept};
+use super::{Entry, Locked, Store, raw_table};
 use crate::value::stream::StreamInverse;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -59,6 +60,10 @@ enum Left {
 pub struct ShardImage<'s> {
     store: &'s Store,
     shard: usize,
+    /// Whether the walk over the shard's entries goes on.
+    walks: bool,
+    /// Effects of small values that were read before the walk came to them.
+    ahead: Vec<u8>,
     /// The addresses of the values that are left to be read.
     waiting: Vec<usize>,
     /// The value to which the last piece belongs, and what was kept of it.
@@ -74,18 +79,20 @@ pub struct ShardImage<'s> {
 }
 
 impl Locked<'_> {
-    /// Begins the image of a locked shard: appends the effects that build its small values, and registers the large
-    /// ones. `owner_of` gives the owner of a space, or `None` if its entries are not part of the image.
+    /// Begins the image of a locked shard with the first piece of the walk over its entries; `owners` tells whose the
+    /// spaces are.
     pub fn begin_image<'s>(
         &self,
         store: &'s Store,
         shard: usize,
-        owner_of: &dyn Fn(u32) -> Option<Owner>,
+        owners: SpaceOwners,
         out: &mut Vec<u8>,
     ) -> ShardImage<'s> {
         let mut image = ShardImage {
             store,
             shard,
+            walks: true,
+            ahead: Vec::new(),
             waiting: Vec::new(),
             lists: Vec::new(),
             current: None,
@@ -93,31 +100,52 @@ impl Locked<'_> {
             done: None,
             ended: false,
         };
-        let mut registry = store.images.lock();
-        for entry in self.entries(shard) {
-            let (space, key) = (entry.space(), entry.key());
-            let Some(owner) = owner_of(space) else { continue };
-            let reading = reader_of(entry, owner.number());
-            if let (Some(reading), Some(address)) = (reading, entry.object_address()) {
-                let name = Arc::new(ImagedName { owner, key: key.into(), expire: entry.expire() });
-                let now = Whereabouts { shard, space, key: key.into() };
-                registry.0.insert(address, Imaged { name, now, reading, left: None });
-                image.waiting.push(address);
-            } else if let ValueRef::Boxed(Object::List(list)) = entry.value() {
-                let name = Arc::new(ImagedName { owner, key: key.into(), expire: entry.expire() });
-                image.lists.push((name, ListReading::of(list)));
-            } else {
-                match owner {
-                    Owner::Database(db) => key_effects(db, key, entry, out),
-                    Owner::Table(table) => item_effects(table, entry, out),
-                }
-            }
-        }
-        if !image.waiting.is_empty() {
-            store.sides[shard].imaged.store(true, Relaxed);
-        }
-        drop(registry);
+        store.images.lock().walks.insert(shard, ShardWalk { shard, owners, ..ShardWalk::default() });
+        store.sides[shard].imaged.store(true, Relaxed);
+        image.walk(self, out);
         image
+    }
+
+    /// Has a walk over the shard read what is under a key that is about to change. One relaxed load if there is none.
+    #[inline]
+    pub(super) fn read_before_change(&self, place: Place<'_>) {
+        if self.store.is_imaged(place.shard) {
+            self.read_for_walk(place);
+        }
+    }
+
+    #[cold]
+    fn read_for_walk(&self, place: Place<'_>) {
+        let mut registry = self.store.images.lock();
+        let ImagedValues { large, walks } = &mut *registry;
+        if let (Some(walk), Some(raw)) = (walks.get_mut(&place.shard), self.raw(place.shard)) {
+            let found = raw_table::find_slot(raw, place.hash, place.space, place.key);
+            walk.before_change((place.space, place.key), found, large);
+        }
+    }
+
+    /// Has a walk over a shard read all that is left if one more entry would have the shard's table reorganised.
+    #[inline]
+    pub(super) fn read_before_growth(&self, shard: usize) {
+        if self.store.is_imaged(shard) && self.raw(shard).is_some_and(|raw| raw.len() == raw.capacity()) {
+            self.finish_walk(shard);
+        }
+    }
+
+    /// Has the walks over all shards read all that is left; whose the spaces are is about to change.
+    pub(super) fn finish_walks(&self) {
+        (0..self.store.shard_count()).filter(|shard| self.store.is_imaged(*shard)).for_each(|shard| {
+            self.finish_walk(shard);
+        });
+    }
+
+    #[cold]
+    fn finish_walk(&self, shard: usize) {
+        let mut registry = self.store.images.lock();
+        let ImagedValues { large, walks } = &mut *registry;
+        if let (Some(walk), Some(raw)) = (walks.get_mut(&shard), self.raw(shard)) {
+            walk.finish(raw, large);
+        }
     }
 
     /// Keeps what is about to change for the reader of an image, if the value is registered. One relaxed load if no
@@ -134,7 +162,7 @@ impl Locked<'_> {
         let Some(entry) = self.look(place) else { return };
         let Some(address) = entry.object_address() else { return };
         let mut registry = self.store.images.lock();
-        let Some(large) = registry.0.get_mut(&address) else { return };
+        let Some(large) = registry.large.get_mut(&address) else { return };
         large.reading.keep(entry.value(), change);
     }
 }
@@ -142,18 +170,19 @@ impl Locked<'_> {
 impl Store {
     /// Clears the shards' flags if no value is registered.
     fn note_struck(&self, registry: &ImagedValues) {
-        if registry.0.is_empty() {
+        if registry.large.is_empty() && registry.walks.is_empty() {
             self.sides.iter().for_each(|side| side.imaged.store(false, Relaxed));
         }
     }
 
     /// Notes that an entry is moved, if its value is registered. The caller holds both shards exclusively.
     pub(super) fn note_moved(&self, from: Place<'_>, to: Place<'_>, entry: &Entry) {
+        self.note_copy_moved(to, entry);
         if !self.is_imaged(from.shard) {
             return;
         }
         let mut registry = self.images.lock();
-        if let Some(large) = entry.object_address().and_then(|address| registry.0.get_mut(&address)) {
+        if let Some(large) = entry.object_address().and_then(|address| registry.large.get_mut(&address)) {
             large.now = Whereabouts { shard: to.shard, space: to.space, key: to.key.into() };
             self.sides[to.shard].imaged.store(true, Relaxed);
         }
@@ -163,11 +192,12 @@ impl Store {
     /// caller holds the shard exclusively.
     #[inline]
     pub(super) fn hand_over(&self, shard: usize, entry: Entry) -> Option<Entry> {
+        self.note_copy_gone(&entry);
         if !self.is_imaged(shard) {
             return Some(entry);
         }
         let mut registry = self.images.lock();
-        let Some(large) = entry.object_address().and_then(|address| registry.0.get_mut(&address)) else {
+        let Some(large) = entry.object_address().and_then(|address| registry.large.get_mut(&address)) else {
             return Some(entry);
         };
         large.left = Some(entry);
@@ -197,7 +227,7 @@ impl Store {
             return;
         }
         let mut registry = self.images.lock();
-        if let Some(imaged) = address.and_then(|address| registry.0.get_mut(&address)) {
+        if let Some(imaged) = address.and_then(|address| registry.large.get_mut(&address)) {
             then(&mut *imaged.reading);
         }
     }
@@ -205,14 +235,17 @@ impl Store {
     /// Whether a value is registered, or a shard's flag says so.
     #[cfg(test)]
     pub(crate) fn images_are_registered(&self) -> bool {
-        !self.images.lock().0.is_empty() || (0..self.shard_count()).any(|shard| self.is_imaged(shard))
+        let images = self.images.lock();
+        let is_read = !images.large.is_empty() || !images.walks.is_empty();
+        is_read || (0..self.shard_count()).any(|shard| self.is_imaged(shard))
     }
 
     /// Forgets the registered values of a shard that is emptied without handing its values over.
     pub(super) fn lose_images(&self, shard: usize) {
         let mut registry = self.images.lock();
+        registry.walks.remove(&shard);
         let lost: Vec<Imaged> =
-            registry.0.extract_if(|_, large| large.now.shard == shard).map(|(_, large)| large).collect();
+            registry.large.extract_if(|_, large| large.now.shard == shard).map(|(_, large)| large).collect();
         self.note_struck(&registry);
         drop(registry);
         drop(lost);
@@ -222,7 +255,26 @@ impl Store {
 impl ShardImage<'_> {
     /// Whether values are left to be read.
     pub fn has_more(&self) -> bool {
-        !self.waiting.is_empty() || !self.lists.is_empty()
+        self.walks || !self.waiting.is_empty() || !self.lists.is_empty()
+    }
+
+    /// Reads the next piece of the walk over the shard's entries.
+    fn walk(&mut self, locked: &Locked<'_>, out: &mut Vec<u8>) -> PieceEnd {
+        let mut registry = self.store.images.lock();
+        let ImagedValues { large, walks } = &mut *registry;
+        let (Some(walk), Some(raw)) = (walks.get_mut(&self.shard), locked.raw(self.shard)) else {
+            return PieceEnd::Lost;
+        };
+        walk.read(raw, large, out);
+        let ended;
+        (self.ahead, ended) = walk.take_ahead();
+        if ended {
+            let ShardWalk { waiting, lists, .. } = walks.remove(&self.shard).unwrap_or_default();
+            (self.waiting, self.walks) = (waiting, false);
+            self.lists = lists.iter().map(|(name, list)| (Arc::clone(name), ListReading::of(list))).collect();
+            self.store.note_struck(&registry);
+        }
+        PieceEnd::Read
     }
 
     /// Begins with a copied list, which needs no hold, and returns whether there was one; if so,
@@ -238,22 +290,25 @@ impl ShardImage<'_> {
     /// The shard to hold for the next piece.
     pub fn next_shard(&self) -> usize {
         let registry = self.store.images.lock();
-        let next = self.waiting.last().and_then(|address| registry.0.get(address));
+        let next = self.waiting.last().and_then(|address| registry.large.get(address));
         next.map_or(self.shard, |large| large.now.shard)
     }
 
     /// Reads the next piece under a hold of `shard`. After the hold [`ShardImage::complete`] must follow, unless the
     /// outcome is [`PieceEnd::Elsewhere`] or [`PieceEnd::Lost`].
     pub fn piece(&mut self, locked: &Locked<'_>, shard: usize, out: &mut Vec<u8>) -> PieceEnd {
+        if self.walks {
+            return self.walk(locked, out);
+        }
         let Some(address) = self.waiting.last().copied() else { return PieceEnd::Read };
         let mut registry = self.store.images.lock();
-        let Some(large) = registry.0.get_mut(&address) else { return PieceEnd::Lost };
+        let Some(large) = registry.large.get_mut(&address) else { return PieceEnd::Lost };
         let name = Arc::clone(&large.name);
         if large.left.is_none() && large.now.shard != shard {
             return PieceEnd::Elsewhere;
         }
         if large.left.is_some() {
-            let large = registry.0.remove(&address);
+            let large = registry.large.remove(&address);
             self.left = large.and_then(|large| Some(Left::Value(large.reading, large.left?)));
             self.ended = true;
         } else {
@@ -266,7 +321,7 @@ impl ShardImage<'_> {
             self.ended = reader.read(entry.value(), name.owner.number(), &name.key, out);
             self.current = Some((Arc::clone(&name), reader.take_kept()));
             if self.ended {
-                self.done = registry.0.remove(&address);
+                self.done = registry.large.remove(&address);
             }
         }
         if self.ended {
@@ -282,6 +337,7 @@ impl ShardImage<'_> {
     /// again.
     pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
         self.done = None;
+        out.append(&mut self.ahead);
         let Some((name, mut kept)) = self.current.take() else { return false };
         let number = name.owner.number();
         self.left = match self.left.take() {
@@ -311,7 +367,9 @@ impl ShardImage<'_> {
 impl Drop for ShardImage<'_> {
     fn drop(&mut self) {
         let mut registry = self.store.images.lock();
-        let lost: Vec<_> = self.waiting.iter().filter_map(|address| registry.0.remove(address)).collect();
+        let walk = registry.walks.remove(&self.shard);
+        self.waiting.extend(walk.into_iter().flat_map(|walk| walk.waiting));
+        let lost: Vec<_> = self.waiting.iter().filter_map(|address| registry.large.remove(address)).collect();
         self.store.note_struck(&registry);
         drop(registry);
         drop(lost);

@@ -80,7 +80,7 @@ impl Locked<'_> {
     /// The caller logs an effect that builds the same value, and calls this instead of [`Locked::apply`].
     pub fn put_built(&mut self, (db, key): (u32, &[u8]), hash: u64, built: Built, expire: Option<u64>) {
         self.changed.add(KeyClasses::of(hash));
-        let place = self.place(db, key, hash);
+        let place = self.changing(self.place(db, key, hash));
         self.put_value(place, built, expire);
     }
 

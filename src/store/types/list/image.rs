@@ -6,28 +6,25 @@ use crate::value::list::BigList;
 use crate::value::listpack::split_first;
 use crate::value::packed::put_part;
 
-/// A copy of a large list, made when the reading began, which is read without a hold of the shard.
-pub(in crate::store) struct ListReading {
-    list: BigList,
-    /// The number of elements that were read.
-    read: usize,
-}
+/// A copy of what is left to be read of a large list, made when the reading began. It is read without a hold of the
+/// shard. What was read is dropped, so that only what changes before it is read is there twice.
+pub(in crate::store) struct ListReading(BigList);
 
 impl ListReading {
     pub(in crate::store) fn of(list: &BigList) -> Self {
-        Self { list: list.clone(), read: 0 }
+        Self(list.clone())
     }
 
     /// Appends the effects of the next piece. Returns whether it was the last.
     pub(in crate::store) fn read(&mut self, db: u32, key: &[u8], out: &mut Vec<u8>) -> bool {
-        let (from, end) = (self.read, out.len() + BYTES);
-        let read = &mut self.read;
-        self.list.each_leaf_from(from, &mut |entries, count| {
+        let (mut read, end) = (0, out.len() + BYTES);
+        self.0.each_leaf_from(0, &mut |entries, count| {
             push(db, key, entries, count, out);
-            *read += count;
+            read += count;
             out.len() < end
         });
-        self.read >= self.list.len()
+        drop(self.0.remove(0, read));
+        self.0.is_empty()
     }
 }
 
