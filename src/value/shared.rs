@@ -1,6 +1,7 @@
-//! Values whose copies share their parts with them until one of the two changes a part, or is given parts of its own.
+//! Values that share parts with their copies. A part is shared until one of the two values changes it, or is given a
+//! part of its own.
 
-/// How far a value was given parts of its own in place of those that it shares.
+/// A step in which a value was given parts of its own in place of shared ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OwnStep {
     /// Where the next step begins; `None` behind the last part.

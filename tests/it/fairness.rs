@@ -46,6 +46,9 @@ const QUERY: [&str; 7] = [
     "JSON",
 ];
 
+/// Reads all that there is, and gives the newest version that it shows.
+type Read = fn(&mut Client) -> u64;
+
 fn version(client: &mut Client) -> u64 {
     let reply = client.call(&QUERY).to_string();
     let digits = reply.split("version").nth(1).unwrap_or_else(|| panic!("{reply}"));
@@ -63,6 +66,11 @@ struct Seen {
 
 /// Runs `work` beside the readers, with the counter of what is sent. Returns its result and what the readers saw.
 fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R, Vec<Seen>) {
+    beside_readers_of(server, version, work)
+}
+
+/// As [`beside_readers`], of readers who read in another way.
+fn beside_readers_of<R>(server: &Server, read: Read, work: impl FnOnce(&AtomicU64) -> R) -> (R, Vec<Seen>) {
     let (order, over) = (AtomicU64::new(0), AtomicBool::new(false));
     let clients: Vec<Client> = (0..READERS).map(|_| server.client()).collect();
     std::thread::scope(|scope| {
@@ -74,7 +82,7 @@ fn beside_readers<R>(server: &Server, work: impl FnOnce(&AtomicU64) -> R) -> (R,
                     let mut all = Vec::new();
                     while !over.load(SeqCst) {
                         let (sent, began) = (order.fetch_add(1, SeqCst), Instant::now());
-                        let version = version(&mut client);
+                        let version = read(&mut client);
                         all.push(Seen { sent, version, took: began.elapsed() });
                     }
                     all
@@ -135,6 +143,98 @@ fn a_writer_waits_for_the_readers_before_it_only() {
             })
         });
         check(&format!("{workers} workers"), &changes, &seen);
+    }
+}
+
+/// A large value of each type: what fills it, what reads all of it, and what adds a version.
+type Large = (fn(usize) -> String, Read, fn(u64) -> String);
+
+const LARGE: [Large; 4] = [
+    (
+        |n| format!("RPUSH list {n}"),
+        |client| newest(client, "LRANGE list 0 -1"),
+        |v| format!("LSET list 0 version:{v}"),
+    ),
+    (
+        |n| format!("SADD set member{n}"),
+        |client| newest(client, "SMEMBERS set"),
+        |v| format!("SADD set version:{v}"),
+    ),
+    (
+        |n| format!("ZADD zset {n} member{n}"),
+        |client| newest(client, "ZRANGE zset 0 -1 WITHSCORES"),
+        |v| format!("ZADD zset -{v} version:{v}"),
+    ),
+    (
+        |n| format!("HSET hash field{n} v"),
+        |client| newest(client, "HGETALL hash"),
+        |v| format!("HSET hash f version:{v}"),
+    ),
+];
+
+fn newest(client: &mut Client, read: &str) -> u64 {
+    let versions = client.run(read).items().into_iter().filter_map(|value| {
+        let text = value.text();
+        text.strip_prefix("version:").map(|version| version.parse().unwrap())
+    });
+    versions.max().unwrap_or(0)
+}
+
+#[test]
+fn a_writer_of_a_large_value_waits_for_the_readers_before_it_only() {
+    const ELEMENTS: usize = 10_000;
+    for workers in [1, 4] {
+        let server = Server::start(&["--io-threads", &workers.to_string(), "--enable-debug-command", "yes"]);
+        let mut writer = server.client();
+        for (fill, read, write) in LARGE {
+            for n in 0..ELEMENTS {
+                writer.send(&fill(n).split(' ').collect::<Vec<_>>()).unwrap();
+            }
+            (0..ELEMENTS).for_each(|_| assert!(!writer.read().is_error()));
+            let (changes, seen) = beside_readers_of(&server, read, |order| {
+                change(order, |version| assert!(!writer.run(&write(version)).is_error()))
+            });
+            check(&format!("{workers} workers, {}", fill(0)), &changes, &seen);
+        }
+    }
+}
+
+/// A checkpoint reads a shard in pieces: while it is written others write, to every type, and are answered.
+#[test]
+fn writers_pass_beside_a_checkpoint() {
+    const KEYS: usize = 100_000;
+    const ROUNDS: u64 = 3;
+    for workers in ["1", "2"] {
+        let server =
+            Server::start(&["--io-threads", workers, "--enable-debug-command", "yes", "--shards", "2"]);
+        let (mut other, mut writer) = (server.client(), server.client());
+        assert!(other.run(&format!("DEBUG POPULATE {KEYS}")).is_ok());
+        for n in 0..KEYS / 4 {
+            LARGE.iter().for_each(|(fill, ..)| writer.send(&fill(n).split(' ').collect::<Vec<_>>()).unwrap());
+        }
+        (0..KEYS).for_each(|_| assert!(!writer.read().is_error()));
+        let (saving, over, answered) = (AtomicBool::new(false), AtomicBool::new(false), AtomicU64::new(0));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let mut version = 0;
+                while !over.load(SeqCst) {
+                    version += 1;
+                    let small = format!("SET key:{} v{version}", version * 7919 % KEYS as u64);
+                    for line in LARGE.iter().map(|(.., write)| write(version)).chain([small]) {
+                        assert!(!writer.run(&line).is_error(), "{line}");
+                        answered.fetch_add(u64::from(saving.load(SeqCst)), SeqCst);
+                    }
+                }
+            });
+            for _ in 0..ROUNDS {
+                saving.store(true, SeqCst);
+                assert!(other.run("SAVE").is_ok());
+                saving.store(false, SeqCst);
+            }
+            over.store(true, SeqCst);
+        });
+        let answered = answered.into_inner();
+        assert!(answered >= 50 * ROUNDS, "{answered} writes were answered beside {ROUNDS} checkpoints");
     }
 }
 
