@@ -81,18 +81,30 @@ impl Engine {
                 .bury_until(self.clock.now_ms(), HOLD, &|| self.works.revoked() || !self.is_full(settings));
         }
         self.store.reaper.finish();
-        if !self.is_full(settings) {
-            return true;
-        }
-        let Some(rule) = rule_of(settings.maxmemory_policy) else { return false };
         let patience = match settings.maxmemory_eviction_tenacity {
             100.. => u64::MAX,
             tenacity => PATIENCE * (u64::from(tenacity) + 10) / 20,
         };
         let began = self.clock.monotonic_micros();
+        self.settle_copies(settings, began.saturating_add(patience / 2));
+        if !self.is_full(settings) {
+            return true;
+        }
+        let Some(rule) = rule_of(settings.maxmemory_policy) else { return false };
         let room = self.evict_until(settings, rule, began.saturating_add(patience), record);
         self.note_work(settings, "eviction-cycle", began);
         room
+    }
+
+    /// Gives copies parts of their own until memory is below `maxmemory` or the monotonic clock reaches a time in us.
+    /// What a copy shared with a value that is gone counts twice until then.
+    fn settle_copies(&self, settings: &Settings, end: u64) {
+        let now = self.clock.now_ms();
+        while self.is_full(settings) && !self.works.revoked() && self.store.own_some(now) {
+            if self.clock.monotonic_micros() > end {
+                return;
+            }
+        }
     }
 
     fn evict_until(&self, settings: &Settings, rule: EvictionRule, end: u64, record: &mut Vec<u8>) -> bool {

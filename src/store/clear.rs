@@ -30,7 +30,7 @@ impl Store {
         self.clears.fetch_add(1, AcqRel);
         let mut raw = self.write(shard);
         self.lose_images(shard);
-        self.copies.forget_shard(shard);
+        self.copies.forget_where(|spot| spot.shard == shard);
         raw.clear();
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);

@@ -110,13 +110,12 @@ impl SharingCopies {
         self.change(address, |_| None);
     }
 
-    /// Forgets the copies in a shard.
-    pub(super) fn forget_shard(&self, shard: usize) {
-        let all = self.all.lock();
-        let gone: Vec<usize> =
-            all.iter().filter(|(_, copy)| copy.spot.shard == shard).map(|(address, _)| *address).collect();
-        drop(all);
-        gone.into_iter().for_each(|address| self.forget(address));
+    /// Forgets the copies in places that qualify. The caller holds their shards exclusively.
+    pub(super) fn forget_where(&self, qualifies: impl Fn(&CopySpot) -> bool) {
+        let mut all = self.all.lock();
+        let gone: u64 = all.extract_if(|_, copy| qualifies(&copy.spot)).map(|(_, copy)| copy.bytes).sum();
+        self.bytes.fetch_sub(gone, Relaxed);
+        self.count.store(all.len(), Release);
     }
 
     /// One of the copies.
@@ -142,7 +141,7 @@ impl SharingCopies {
 #[cfg(test)]
 mod tests {
     use super::super::{Locked, Mode, Store};
-    use crate::effect::{Effect, List, ListChange, SetChange};
+    use crate::effect::{Effect, List, ListChange, SetChange, Structural};
 
     const MEMBERS: usize = 300;
 
@@ -150,6 +149,10 @@ mod tests {
         let hash = store.hash(key);
         let hashes = [hash, store.hash(effect.sources().next().map_or(key, |(_, source)| source))];
         store.lock_many(&hashes, Mode::Write, 0).apply(effect, hash);
+    }
+
+    fn apply_to_all(store: &Store, change: &Structural<'_>) {
+        store.lock_all(Mode::Write, 0).apply_structural(change);
     }
 
     fn copy(store: &Store, from: &[u8], to: &[u8]) {
@@ -222,6 +225,16 @@ mod tests {
             copy(&store, b"other", b"copy");
             let twice = store.shared_bytes();
             assert!(twice.abs_diff(whole) < whole / 5, "{twice} bytes for one copy of {whole}");
+            apply_to_all(&store, &Structural::SwapDb { a: 0, b: 1 });
+            assert_eq!(store.shared_bytes(), twice);
+            apply_to_all(&store, &Structural::FlushDb { db: 0, space: 100 });
+            assert_eq!(store.shared_bytes(), twice, "it is in the other database");
+            apply_to_all(&store, &Structural::FlushDb { db: 1, space: 101 });
+            assert_eq!(store.shared_bytes(), 0);
+            assert!(!store.own_some(0), "nothing is copied for a database that was flushed");
+            let store = filled();
+            copy(&store, key, b"copy");
+            assert!(store.shared_bytes() > 0);
             (0..store.shard_count()).for_each(|shard| store.clear_shard(shard));
             assert_eq!(store.shared_bytes(), 0);
         }

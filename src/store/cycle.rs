@@ -178,13 +178,12 @@ impl Store {
         let wanted =
             |c: &DbCount| (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0;
         for i in 0..shards {
-            // The hash spreads keys over shards, so neighbouring shards are as random a sample as any others.
             let shard = (start + i) % shards;
             if self.sides[shard].counts.iter().any(wanted) {
                 let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Read, now) else {
                     continue;
                 };
-                locked.timed(Holder::Eviction).sample(shard, rule, &mut seen, found);
+                locked.timed(Holder::Eviction).sample(shard, rule, samples, &mut seen, found);
             }
             if seen >= samples {
                 return;
@@ -224,11 +223,19 @@ impl Store {
 }
 
 impl Locked<'_> {
-    fn sample(&self, shard: usize, rule: EvictionRule, seen: &mut usize, found: &mut dyn FnMut(Victim)) {
+    /// Calls `found` with keys from a random slot on, until `samples` are seen. Keys lie where their hashes say, so
+    /// neighbours are as random a sample as any others.
+    fn sample(
+        &self,
+        shard: usize,
+        rule: EvictionRule,
+        samples: usize,
+        seen: &mut usize,
+        found: &mut dyn FnMut(Victim),
+    ) {
         let Some(raw) = self.raw(shard) else { return };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
-        // One sample for each shard and call, because neighbours in a shard were often written at the same time.
         for i in 0..buckets {
             let Some(entry) = raw_table::slot(raw, (start + i) % buckets) else { continue };
             if rule.volatile && !entry.has_deadline() {
@@ -240,7 +247,9 @@ impl Locked<'_> {
             }
             *seen += 1;
             found(Victim { score: self.score(entry, rule.order), db, key: entry.key().to_vec() });
-            return;
+            if *seen >= samples {
+                return;
+            }
         }
     }
 

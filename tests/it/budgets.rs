@@ -371,6 +371,50 @@ fn a_checkpoint_of_large_lists_and_sets_takes_little_over_the_data() {
     }
 }
 
+/// Elements of a list that no compression makes shorter.
+fn fill_list(client: &mut Client, elements: usize) {
+    let mut noise = 1_u64;
+    for some in (0..elements).collect::<Vec<_>>().chunks(1000) {
+        let line = some.iter().fold("RPUSH list".to_owned(), |line, n| {
+            let parts = (0..5).map(|_| {
+                noise = noise.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                format!("{noise:016x}")
+            });
+            if n % 2 == 0 { line + " same" } else { line + " " + &parts.collect::<String>() }
+        });
+        assert!(client.run(&line).int().is_some());
+    }
+}
+
+/// RESTORE has the payload as it came, in the log too, and the value that it makes of it. LREM of many elements makes the
+/// list anew, and frees the old one.
+#[test]
+fn restoring_a_large_value_and_removing_half_of_it_take_what_they_are_made_of() {
+    const ELEMENTS: usize = 400_000;
+    let server = start(&["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"]);
+    let mut client = server.client();
+    fill_list(&mut client, ELEMENTS);
+    let value = client.run("MEMORY USAGE list SAMPLES 0").int().unwrap() as usize;
+    let payload = client.run("DUMP list").bytes().unwrap();
+    assert!(payload.len() > ELEMENTS / 2 * 80, "{} bytes", payload.len());
+    settles(&server, &mut client, used(&server) + kept() + SLACK);
+    let before = (used(&server), resident(&server));
+    assert!(client.call(&[&b"RESTORE"[..], b"restored", b"0", &payload]).is_ok());
+    // The request, the record that the worker encodes, the log's pending record; the elements, and the list.
+    let over = peak(&server).saturating_sub(before.1);
+    assert!(over <= 3 * payload.len() + 2 * value + kept() + SLACK, "{over} bytes for {}", payload.len());
+    until("all but the value is given back", || used(&server) <= before.0 + value + kept() + MB);
+    settles(&server, &mut client, used(&server) + kept() + SLACK);
+    let before = (used(&server), resident(&server));
+    assert_eq!(client.run("LREM restored 0 same").int(), Some(ELEMENTS as i64 / 2));
+    // The new list, and the positions in the record.
+    let over = peak(&server).saturating_sub(before.1);
+    assert!(over <= value + 4 * ELEMENTS + kept() + SLACK, "{over} bytes for a list of {value}");
+    until("the old list is free", || used(&server) < before.0 + kept() + MB);
+    client.run("DEL restored list");
+    until("all is given back", || used(&server) < before.0 - value);
+}
+
 /// Of many large bodies that wait only one is read at a time. The others cost no more than their bytes.
 #[test]
 fn large_bodies_are_read_one_at_a_time() {

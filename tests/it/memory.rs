@@ -29,6 +29,11 @@ fn used(server: &Server) -> u64 {
     server.info("used_memory").parse().unwrap()
 }
 
+/// What counts against the limit.
+fn counted(server: &Server) -> u64 {
+    used(server) - server.info("mem_not_counted_for_evict").parse::<u64>().unwrap()
+}
+
 /// Fills half of the free memory with `prefix` keys, and returns their number.
 fn fill_half(server: &Server, client: &mut Client, prefix: &str, expire: Option<&str>) -> usize {
     let goal = used(server) + (MAXMEMORY - used(server)) / 2;
@@ -65,13 +70,72 @@ fn the_limit_is_kept_under_load() {
             let mut client = server.client();
             let ok = fill(&mut client, "k", 40_000, &"x".repeat(500), Some("1000"));
             assert_eq!(ok, 40_000, "{policy}: a write was refused");
-            let counted = used(server) - server.info("mem_not_counted_for_evict").parse::<u64>().unwrap();
+            let counted = counted(server);
             assert!(counted < MAXMEMORY + (2 << 20), "{policy}: {counted} bytes used");
             let kept = client.run("DBSIZE").int().unwrap();
             assert!((2_000..35_000).contains(&kept), "{policy}: {kept} keys kept");
             assert!(server.info("evicted_keys").parse::<u64>().unwrap() > 1000);
         });
     }
+}
+
+/// A value of many elements is evicted with its key, whatever its type, and what it held is free for the next ones.
+#[test]
+fn the_limit_is_kept_while_large_values_of_all_types_come() {
+    const ELEMENTS: usize = 2000;
+    const KEYS: usize = 250;
+    type Element = fn(usize) -> String;
+    let kinds: [(&str, Element); 4] = [
+        ("RPUSH", |n| format!("element{n:0>30}")),
+        ("SADD", |n| format!("member{n:0>30}")),
+        ("ZADD", |n| format!("{n} member{n:0>30}")),
+        ("HSET", |n| format!("field{n} value{n:0>30}")),
+    ];
+    on_both(&flags("allkeys-lru"), |server| {
+        let mut client = server.client();
+        for (command, element) in kinds {
+            let elements = (0..ELEMENTS).map(element).collect::<Vec<_>>().join(" ");
+            for n in 0..KEYS {
+                let reply = client.run(&format!("{command} {command}:{n} {elements}"));
+                assert_eq!(reply.int(), Some(ELEMENTS as i64), "{command}: {reply}");
+                assert!(n % 10 > 0 || counted(server) < MAXMEMORY + (2 << 20), "{command}, {n} keys");
+            }
+            let kept = left(&mut client, command, KEYS);
+            assert!((10..KEYS * 4 / 5).contains(&kept), "{command}: {kept} keys kept");
+        }
+    });
+}
+
+/// Until a copy has parts of its own, what it shares with a value that is gone counts twice. No key is evicted for that.
+#[test]
+fn nothing_is_evicted_for_what_a_copy_shared_with_a_value_that_is_gone() {
+    const ELEMENTS: usize = 40_000;
+    const SMALL: usize = 1000;
+    let tenacity = ["--maxmemory-eviction-tenacity", "100"];
+    let server = Server::start(&[&flags("allkeys-random")[..], &tenacity].concat());
+    let mut client = server.client();
+    for some in (0..ELEMENTS).collect::<Vec<_>>().chunks(1000) {
+        let members = some.iter().map(|n| format!("member{n:0>60}")).collect::<Vec<_>>().join(" ");
+        assert!(client.run(&format!("SADD set {members}")).int().is_some());
+    }
+    assert_eq!(fill(&mut client, "small", SMALL, "x", None), SMALL);
+    let whole = client.run("MEMORY USAGE set").int().unwrap() as u64;
+    let limit = used(&server) + whole / 2;
+    assert!(client.run(&format!("CONFIG SET maxmemory {limit}")).is_ok());
+    for round in 0..10 {
+        let (from, to) = if round % 2 == 0 { ("set", "copy") } else { ("copy", "set") };
+        let lines = ["MULTI".into(), format!("COPY {from} {to}"), format!("DEL {from}"), "EXEC".into()];
+        client.send_raw(&lines.iter().flat_map(|line| encode(line)).collect::<Vec<_>>()).unwrap();
+        (0..3).for_each(|_| assert!(!client.read().is_error()));
+        assert_eq!(client.read().to_string(), "[:1 :1]");
+        assert!(client.run("SET another x").is_ok());
+        assert_eq!(server.info("evicted_keys"), "0", "round {round}");
+    }
+    assert!(counted(&server) < limit);
+}
+
+fn encode(line: &str) -> Vec<u8> {
+    Client::encode(&line.split(' ').collect::<Vec<_>>())
 }
 
 #[test]

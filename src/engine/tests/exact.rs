@@ -2,6 +2,7 @@
 //! read.
 
 use super::as_text::{assert_shown, show, show_shard};
+use super::moved::key_in;
 use super::random_changes::{Changes, engine_with_large_values, put_table};
 use super::*;
 use crate::effect::EffectDecoder;
@@ -54,23 +55,38 @@ fn a_checkpoint_and_the_log_behind_it_give_back_all_that_happened_while_it_was_w
     }
 }
 
-fn name(n: usize) -> Vec<u8> {
-    format!("key:{n}").into_bytes()
+fn set(engine: &Engine, key: &[u8], value: &[u8]) {
+    commit(engine, &[StringChange::Set { value, expire: None }.on(0, key)]);
 }
 
-fn set(engine: &Engine, n: usize, value: &[u8]) {
-    commit(engine, &[StringChange::Set { value, expire: None }.on(0, &name(n))]);
+/// Changes keys as everything does that may change slots: values are replaced, keys come, go, move, and come back.
+fn change_keys(engine: &Engine, names: &[Vec<u8>], fresh: &[Vec<u8>]) {
+    let [replaced, moved, over, gone, back, ..] = names else { return };
+    set(engine, replaced, b"after");
+    fresh.iter().for_each(|key| set(engine, key, b"new"));
+    let effect = Effect::Move { db: 0, key: moved, to_db: 0, to: over };
+    commit(engine, &[effect, Effect::Delete { db: 0, key: gone }]);
+    set(engine, gone, b"again");
+    let mut record = Vec::new();
+    let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+    tx.begin_undo();
+    tx.apply(Effect::Move { db: 0, key: back, to_db: 0, to: moved });
+    tx.apply(Effect::Delete { db: 0, key: replaced });
+    tx.apply(StringChange::Set { value: b"undone", expire: None }.on(0, back));
+    tx.roll_back();
+    tx.commit();
 }
 
-/// Small values are read in several holds, between which keys change, come, go and move, tables grow, and databases are
-/// swapped.
+/// Small values are read in several holds, between which keys change, tables grow, and databases are swapped.
 #[test]
 fn small_values_are_read_in_pieces_that_show_one_moment() {
-    const KEYS: usize = 400;
     const PIECES: usize = 10;
-    for swapped_at in [0, 3, PIECES + 1] {
+    const NEVER: usize = usize::MAX;
+    // A table of 256 slots has room for 224 keys.
+    for (keys, swapped_at) in [(120, NEVER), (120, 0), (120, 3), (215, NEVER), (215, 1)] {
         let engine = Engine::in_memory(2, 16, Clock::manual(START));
-        (0..KEYS).for_each(|n| set(&engine, n, b"before"));
+        let names: Vec<Vec<u8>> = (0..400).map(|n| key_in(&engine, 0, n)).collect();
+        names[..keys].iter().for_each(|key| set(&engine, key, b"before"));
         let pieces = std::rc::Rc::new(std::cell::Cell::new(0));
         let counted = std::rc::Rc::clone(&pieces);
         let mut expected = Vec::new();
@@ -80,20 +96,17 @@ fn small_values_are_read_in_pieces_that_show_one_moment() {
             if at == swapped_at {
                 commit(engine, &[Effect::Structural(Structural::SwapDb { a: 0, b: 1 })]);
             }
-            for n in (at..PIECES).take(1).flat_map(|at| (at * 7..KEYS).step_by(5 * PIECES)) {
-                set(engine, n, b"after");
-                set(engine, KEYS + 8 * n, b"new");
-                let (from, to, gone) = (name(n + 1), name(n + 2), name(n + 3));
-                commit(engine, &[Effect::Move { db: 0, key: &from, to_db: 0, to: &to }]);
-                commit(engine, &[Effect::Delete { db: 0, key: &gone }]);
-                set(engine, n + 3, b"again");
+            for round in 0..if at < PIECES { 3 } else { 0 } {
+                let fresh = keys + (at * 3 + round) * 2;
+                change_keys(engine, &names[at * 5 + round * 30..keys], &names[fresh..fresh + 2]);
             }
         });
         let chunk = image_of(&engine, 0);
         between::nothing();
-        // What would change slots or owners has the rest read at once.
-        assert!(swapped_at < PIECES || counted.get() > 3, "{} pieces", counted.get());
-        assert_shown(&show(&load(&chunk, &[])), &expected, &format!("swapped at {swapped_at}"));
+        // If slots or owners are about to change, the rest is read at once.
+        let whole = keys == 120 && swapped_at == NEVER;
+        assert_eq!(counted.get() > PIECES, whole, "{} pieces, {keys} keys, {swapped_at}", counted.get());
+        assert_shown(&show(&load(&chunk, &[])), &expected, &format!("{keys} keys, swapped at {swapped_at}"));
     }
 }
 

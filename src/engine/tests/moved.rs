@@ -11,12 +11,12 @@ use crate::value::bits::BitOp;
 const LARGE: usize = 2000;
 
 /// The `n`-th key of a shard.
-fn key_in(engine: &Engine, shard: usize, n: usize) -> Vec<u8> {
+pub(super) fn key_in(engine: &Engine, shard: usize, n: usize) -> Vec<u8> {
     let keys = (0..).map(|n: u32| format!("key:{n}").into_bytes());
     keys.into_iter().filter(|key| engine.store.shard_of(engine.store.hash(key)) == shard).nth(n).unwrap()
 }
 
-fn fill(engine: &Engine, key: &[u8], fields: usize) {
+pub(super) fn fill(engine: &Engine, key: &[u8], fields: usize) {
     let names: Vec<String> = (0..fields).map(|n| format!("field:{n}")).collect();
     let pairs: Vec<&[u8]> = names.iter().flat_map(|name| [name.as_bytes(), b"v"]).collect();
     let (db, pairs, expire) = (0, List::Slices(&pairs), FieldExpire::Clear);

@@ -22,7 +22,9 @@ impl Locked<'_> {
                 self.touch_database(db as usize, None);
                 store.reaper.note_flushed(store.db_size(db as usize).0);
                 if let Some(slot) = store.dbs.get(db as usize) {
-                    store.give_up_space(slot.swap(space, Relaxed));
+                    let gone = slot.swap(space, Relaxed);
+                    store.copies.forget_where(|spot| spot.space == gone);
+                    store.give_up_space(gone);
                 }
                 store.sides.iter().filter_map(|s| s.counts.get(db as usize)).for_each(DbCount::reset);
             }
