@@ -211,6 +211,62 @@ fn how_often_a_key_was_used_goes_along_with_it() {
     });
 }
 
+/// The types, each with the commands that make a value of it in small and in large, and those that replace a value of
+/// any type by one of it.
+type Replaced = (&'static str, [&'static str; 2], fn(&str) -> String);
+
+const REPLACED: [Replaced; 6] = [
+    ("string", ["SET {k} v", "SETRANGE {k} 300000 v"], |from| format!("BITOP NOT target {from}")),
+    ("set", ["SADD {k} a b", "SADD {k} {many}"], |from| format!("SUNIONSTORE target {from}")),
+    ("list", ["RPUSH {k} a b", "RPUSH {k} {many}"], |from| format!("SORT {from} ALPHA STORE target")),
+    ("sorted set", ["ZADD {k} 1 a 2 b", "ZADD {k} {scored}"], |from| format!("ZUNIONSTORE target 1 {from}")),
+    ("places", ["GEOADD {k} 1 1 a", "GEOADD {k} 1 1 a"], |from| {
+        format!("GEOSEARCHSTORE target {from} FROMLONLAT 1 1 BYRADIUS 100 km")
+    }),
+    ("hash", ["HSET {k} a 1", "HSET {k} {many}"], |from| format!("COPY {from} target REPLACE")),
+];
+
+/// What is stored over a key has the key's frequency, whatever the types and sizes of both. A copy and a restored value
+/// begin anew.
+#[test]
+fn a_value_that_replaces_another_keeps_the_frequency_unless_it_is_a_copy_or_restored() {
+    let flags = ["--maxmemory-policy", "allkeys-lfu", "--lfu-log-factor", "0", "--lfu-decay-time", "0"];
+    let many = (0..600).map(|n| format!("e{n}")).collect::<Vec<_>>().join(" ");
+    let scored = (0..600).map(|n| format!("{n} e{n}")).collect::<Vec<_>>().join(" ");
+    let fill = |line: &str, key: &str| {
+        line.replace("{k}", key).replace("{many}", &many).replace("{scored}", &scored)
+    };
+    let run = |client: &mut Client, line: &str| {
+        let reply = client.run(line);
+        assert!(!reply.is_error(), "{line:.60}: {reply}");
+        reply
+    };
+    on_both(&flags, |server| {
+        let mut client = server.client();
+        for (kind, lines, replace) in REPLACED {
+            for (from, over) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+                let begin = |client: &mut Client| {
+                    run(client, "DEL from target");
+                    run(client, &fill(lines[from], "from"));
+                    run(client, &fill(lines[over], "target"));
+                    (0..50).for_each(|_| drop(run(client, "TOUCH target")));
+                };
+                begin(&mut client);
+                run(&mut client, &replace("from"));
+                let freq = run(&mut client, "OBJECT FREQ target").int().unwrap();
+                let copied = kind == "hash";
+                assert_eq!(freq < 55, copied, "{kind}: {freq}, {from} over {over}");
+                begin(&mut client);
+                let payload = run(&mut client, "DUMP from").bytes().unwrap();
+                let restore: [&[u8]; 5] = [b"RESTORE", b"target", b"0", &payload, b"REPLACE"];
+                assert!(client.call(&restore).is_ok());
+                let freq = run(&mut client, "OBJECT FREQ target").int().unwrap();
+                assert!(freq < 10, "{kind}: {freq}, {from} restored over {over}");
+            }
+        }
+    });
+}
+
 #[test]
 fn ttl_takes_what_ends_soonest() {
     on_both(&flags("volatile-ttl"), |server| {

@@ -258,7 +258,8 @@ fn make_nothing(cx: &mut Cx<'_, '_>, key: &[u8], replaces: bool) -> Outcome {
     Ok(())
 }
 
-/// Sets the idle time or the frequency that the request gives.
+/// Sets the idle time or the frequency that the request gives. If it gives no frequency, the key begins with that of a
+/// new one, even in place of another key.
 fn note_age(cx: &mut Cx<'_, '_>, key: &[u8], options: &Options) {
     cx.tx.set_no_touch(true);
     let now = cx.tx.now();
@@ -268,6 +269,6 @@ fn note_age(cx: &mut Cx<'_, '_>, key: &[u8], options: &Options) {
     match (options.idle, options.freq) {
         (Some(idle), _) if !lfu => entry.set_clock(((now / 1000).saturating_sub(idle)) as u32 & 0xff_ffff),
         (_, Some(freq)) if lfu => entry.set_clock(((now / 60_000) as u32 & 0xffff) << 8 | freq),
-        _ => {}
+        _ => entry.set_clock(store.fresh_clock(now)),
     }
 }

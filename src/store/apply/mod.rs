@@ -195,8 +195,8 @@ impl Locked<'_> {
     /// The access clock of a value that replaces the present one. Under an LFU policy the key keeps its frequency.
     pub(super) fn clock_over(&self, place: Place<'_>) -> u32 {
         let lfu = self.store.lfu.load(Relaxed);
-        let before = self.look(place).filter(|_| lfu).map(Entry::clock);
-        before.unwrap_or_else(|| self.store.fresh_clock(self.now))
+        let before = if lfu { self.look(place) } else { None };
+        before.map_or_else(|| self.store.fresh_clock(self.now), Entry::clock)
     }
 
     /// Whether a string of `len` bytes gets an allocation of its own.

@@ -103,7 +103,7 @@ impl Locked<'_> {
         match built.0 {
             Value::String(bytes) => self.put_string(place, bytes, expire),
             Value::Object(object) => {
-                let clock = self.store.fresh_clock(self.now);
+                let clock = self.clock_over(place);
                 self.put_entry(place, Entry::boxed(place.space, place.key, expire, object, clock));
             }
         }

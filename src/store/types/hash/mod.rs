@@ -59,7 +59,7 @@ impl Locked<'_> {
             return;
         }
         let big = Box::new(Object::Hash(BigHash::from_packed(payload, ttl)));
-        let entry = Entry::boxed(place.space, place.key, expire, big, self.store.fresh_clock(self.now));
+        let entry = Entry::boxed(place.space, place.key, expire, big, self.clock_over(place));
         self.put_entry(place, entry);
     }
 
