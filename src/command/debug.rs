@@ -70,8 +70,9 @@ static SUBS: &[Spec] = &[
         -2,
         FLAGS | flag::WRITE,
         panic,
-        "Sets the key, if one is given, and panics, which costs this connection only.",
-        "[key]"
+        "Sets the key, if one is given, and panics, which costs this connection only. WITHIN panics before the change \
+         counts as carried out, which also closes the key's shard.",
+        "[key [WITHIN]]"
     )
     .keys(KEYS),
     sub!("oom", 2, FLAGS, crash, "Ends the process at once, as a failure would.", ""),
@@ -179,9 +180,13 @@ fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn panic(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    if let Some(key) = args.get(2) {
-        let db = cx.tx.db as u32;
-        cx.tx.apply(StringChange::Set { value: b"panic", expire: None }.on(db, key));
+    let db = cx.tx.db as u32;
+    let set = |key| StringChange::Set { value: b"panic", expire: None }.on(db, key);
+    match args[2..] {
+        [] => {}
+        [key] => cx.tx.apply(set(key)),
+        [key, option] if eq(option, "WITHIN") => cx.tx.interrupt(&set(key)),
+        _ => return Err(fail::SYNTAX),
     }
     panic!("DEBUG PANIC");
 }

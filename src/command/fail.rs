@@ -59,6 +59,7 @@ impl Fail {
         match reason {
             NotNow::Loading => LOADING,
             NotNow::Refused(error) => Self::refused(error),
+            NotNow::Closed => CLOSED,
             NotNow::Ending => Self::new("ERR the server is shutting down"),
             NotNow::Paused => Self::new("ERR the server is paused"),
             NotNow::TakesLong => Self::new("ERR the command takes long"),
@@ -146,6 +147,11 @@ pub const NO_CHECKPOINT: Fail = Fail::new(
 
 /// The data is being read from disk.
 pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
+/// A change of a key in the same shard panicked.
+const CLOSED: Fail = Fail::new(
+    "MISCONF A change of a key in this shard was interrupted by a fault of the program, so the keys of the shard are \
+     closed until a restart. The server's log tells more.",
+);
 /// Memory is at its limit, `maxmemory`.
 pub const OUT_OF_MEMORY: Fail = Fail::new("OOM command not allowed when used memory > 'maxmemory'.");
 /// ITEM.ATOMIC is not the first command of a transaction.

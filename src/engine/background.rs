@@ -100,7 +100,9 @@ impl Engine {
     fn index_round(&self, record: &mut Vec<u8>) -> bool {
         let _upkeep = self.upkeep.lock();
         let Some(_permit) = self.works.permit() else { return false };
-        let settled = !self.state().permits_work() || self.tables.unfinished().is_empty();
+        // The walk over a table would read a closed shard.
+        let may_walk = self.state().permits_work() && !self.store.has_closed();
+        let settled = !may_walk || self.tables.unfinished().is_empty();
         !settled && self.make_room(&self.settings(), record) && self.build_indexes(INDEX_MICROS, record)
     }
 

@@ -90,11 +90,15 @@ impl Engine {
 
     /// Takes the right to write a checkpoint; no other one is written until the result is dropped.
     pub(super) fn claim_save(&self) -> Result<Running<'_>, EngineError> {
+        if self.store.has_closed() {
+            return Err(EngineError::Closed);
+        }
         let state = self.state();
         if !state.permits_checkpoint() || !self.works.enter() {
             return Err(match self.admits(true) {
                 Err(NotNow::Refused(error)) => error.into(),
                 Err(NotNow::Ending) => EngineError::Ending,
+                Err(NotNow::Closed) => EngineError::Closed,
                 Err(NotNow::Loading | NotNow::Paused | NotNow::TakesLong | NotNow::Lent(_)) | Ok(()) => {
                     EngineError::Loading
                 }

@@ -16,7 +16,8 @@ impl Engine {
     /// ascending order.
     ///
     /// # Errors
-    /// [`EngineError::Loading`] if the data was taken away meanwhile, and those of `sink`.
+    /// [`EngineError::Loading`] if the data was taken away meanwhile, [`EngineError::Closed`] if a change of the shard has
+    /// panicked, and those of `sink`.
     pub(super) fn image(
         &self,
         shard: usize,
@@ -24,6 +25,9 @@ impl Engine {
     ) -> Result<u64, EngineError> {
         let mut record = vec![effect::VERSION];
         let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
+        if locked.holds_closed() {
+            return Err(EngineError::Closed);
+        }
         let began = self.clock.monotonic_micros();
         let lsn = self.tail();
         self.save.shards_read.store(shard + 1, Relaxed);
@@ -44,7 +48,11 @@ impl Engine {
                 longest = longest.max(self.clock.monotonic_micros() - began);
                 drop(locked);
                 if piece == PieceEnd::Lost {
-                    return Err(EngineError::Loading);
+                    return Err(if self.store.has_closed() {
+                        EngineError::Closed
+                    } else {
+                        EngineError::Loading
+                    });
                 }
                 more = piece == PieceEnd::Read;
             }

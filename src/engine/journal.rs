@@ -29,6 +29,8 @@ pub enum NotNow {
     Loading,
     /// The log cannot be written.
     Refused(LogError),
+    /// A shard is closed because a change of it panicked.
+    Closed,
     /// The server ends.
     Ending,
     /// CLIENT PAUSE holds back commands of this kind.

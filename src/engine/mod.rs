@@ -24,6 +24,7 @@ mod libraries;
 mod lift;
 mod only;
 mod open_log;
+mod panicked;
 mod pool;
 mod reconfigure;
 mod recover;
@@ -114,6 +115,11 @@ pub enum EngineError {
     /// The data is being read from disk, so memory holds nothing sound that could be written.
     #[error("the data is being read from disk")]
     Loading,
+    /// Memory holds a value that is half changed, so it must not be written.
+    #[error(
+        "a part of the data is closed since a change of it panicked; a restart reads it again from the log"
+    )]
+    Closed,
     /// Another checkpoint is being written.
     #[error("a checkpoint is in progress already")]
     Busy,

@@ -93,8 +93,9 @@ impl<T, F: FnMut(&mut Tx<'_>) -> T> UnitOfWork for Job<'_, F> {
         Some(self.holder)
     }
 
-    fn admit(&self, engine: &Engine, _locked: &Locked<'_>) -> Result<(), NotNow> {
-        engine.admits(!matches!(self.over, Over::Reading(_)))
+    fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
+        engine.admits(!matches!(self.over, Over::Reading(_)))?;
+        if locked.holds_closed() { Err(NotNow::Closed) } else { Ok(()) }
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> T {

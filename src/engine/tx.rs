@@ -22,7 +22,7 @@ pub struct Tx<'a> {
     /// The state in which the transaction was accepted. It does not change while a shard is held.
     accepted: DurabilityState,
     /// The length of the record up to the end of the last effect that was carried out in memory.
-    whole: usize,
+    pub(super) whole: usize,
     pub(super) effects: u64,
     /// How many changes since the last save the effects count as, by Redis's rules.
     pub(super) changes: u64,
@@ -454,17 +454,9 @@ impl Tx<'_> {
 }
 
 impl Drop for Tx<'_> {
-    /// A command that panics has changed memory up to there, so the log gets the same. A transaction that is all or
-    /// nothing is undone. An effect that panicked while it was carried out is not logged: it would panic again at each
-    /// start.
     fn drop(&mut self) {
         if self.effects != 0 && std::thread::panicking() {
-            self.roll_back();
-            self.record.truncate(self.whole);
-            if self.record.is_empty() {
-                self.effects = 0;
-            }
-            self.commit_in_place();
+            self.end_in_panic();
         }
     }
 }

@@ -156,7 +156,7 @@ impl<C> Client<C> {
         self.postponed = match reason {
             NotNow::Paused | NotNow::TakesLong | NotNow::Lent(_) => true,
             NotNow::Ending => engine.state().phase() != Phase::Ended,
-            NotNow::Loading | NotNow::Refused(_) => false,
+            NotNow::Loading | NotNow::Closed | NotNow::Refused(_) => false,
         };
     }
 

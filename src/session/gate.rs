@@ -46,7 +46,10 @@ pub(super) fn wait_of_postponed(client: &mut Client, now: u64) -> Instant {
 /// postponed, like the commands that come to the gates later.
 #[inline]
 pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Result<(), NotNow> {
-    if engine.state().accepts_writes() { Ok(()) } else { check_slowly(engine, locked, command) }
+    if engine.state().accepts_writes() && !engine.store.has_closed() {
+        return Ok(());
+    }
+    check_slowly(engine, locked, command)
 }
 
 /// Whether CLIENT PAUSE lets a command go on under its locks that passed its gates before the pause began. CLIENT PAUSE
@@ -67,6 +70,9 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
     } else {
         engine.admits_under(locked, is_write(command))
     };
+    if locked.holds_closed() || command.has(flag::WHOLE) && engine.store.has_closed() {
+        return Err(NotNow::Closed);
+    }
     match outcome {
         Err(NotNow::Loading) if command.has(flag::LOADING) => Ok(()),
         outcome => outcome,

@@ -32,6 +32,7 @@ impl Store {
         self.lose_images(shard);
         self.copies.forget_where(|spot| spot.shard == shard);
         raw.clear();
+        self.open(shard);
         let side = &self.sides[shard];
         side.generation.fetch_add(1, Relaxed);
         // A position that is never settled, so no reader is shown the shard before it was read again.

@@ -179,7 +179,7 @@ impl Store {
             |c: &DbCount| (if rule.volatile { c.expires.load(Relaxed) } else { c.keys.load(Relaxed) }) > 0;
         for i in 0..shards {
             let shard = (start + i) % shards;
-            if self.sides[shard].counts.iter().any(wanted) {
+            if self.sides[shard].counts.iter().any(wanted) && !self.is_closed(shard) {
                 let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Read, now) else {
                     continue;
                 };
@@ -282,7 +282,7 @@ impl Store {
             return false;
         }
         let mut is_all = true;
-        for shard in 0..self.shard_count() {
+        for shard in (0..self.shard_count()).filter(|shard| !self.is_closed(*shard)) {
             loop {
                 let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Write, now) else {
                     is_all = false;

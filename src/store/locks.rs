@@ -352,8 +352,8 @@ impl<'a> Locked<'a> {
         self.store
     }
 
-    /// Takes the shard of a hash exclusively, if it is not held yet and can be had without waiting; returns whether it
-    /// is held exclusively now. It does not wait, because a thread that holds shards may wait only for greater ones.
+    /// Takes the shard of a hash exclusively, if it is not held yet, is open, and can be had without waiting; returns
+    /// whether it is held exclusively now. It does not wait, because a thread that holds shards may wait only for greater ones.
     pub fn try_extend(&mut self, hash: u64) -> bool {
         let shard = self.store.shard_of(hash);
         let at = match &self.held {
@@ -369,6 +369,9 @@ impl<'a> Locked<'a> {
             return false;
         }
         let Some(guard) = self.store.raw(shard).try_write() else { return false };
+        if self.store.is_closed(shard) {
+            return false;
+        }
         self.store.note_shown(hash);
         let mut guards = match std::mem::replace(&mut self.held, Held::None) {
             Held::None => Vec::new(),
@@ -425,7 +428,12 @@ impl<'a> Locked<'a> {
     /// Whether the shard of a hash is held exclusively, so that it may be changed.
     #[inline]
     pub fn owns(&self, hash: u64) -> bool {
-        let shard = self.store.shard_of(hash);
+        self.owns_shard(self.store.shard_of(hash))
+    }
+
+    /// Whether a shard is held exclusively.
+    #[inline]
+    pub(super) fn owns_shard(&self, shard: usize) -> bool {
         match &self.held {
             Held::None => false,
             Held::One(held, guard) => *held == shard && guard.is_exclusive(),

@@ -18,6 +18,7 @@
 mod access;
 mod apply;
 mod clear;
+mod closed;
 pub mod collection;
 mod copies;
 mod cycle;

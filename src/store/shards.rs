@@ -16,7 +16,7 @@ use dashmap::DashMap;
 use parking_lot::Mutex;
 use siphasher::sip::SipHasher13;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering::Relaxed};
 
 /// The space of databases that do not exist. It is always empty. The log may name such a database after a start with
 /// fewer databases.
@@ -58,6 +58,8 @@ pub struct Store {
     pub(super) images: Mutex<ImagedValues>,
     /// Copies that share parts with their originals.
     pub(super) copies: SharingCopies,
+    /// How many shards are closed because a change of them panicked.
+    pub(super) closed: AtomicUsize,
     /// How often entries were taken away to be read again.
     pub(super) clears: AtomicU64,
     /// The thresholds of the compact forms.
@@ -96,6 +98,7 @@ impl Store {
             dead: Mutex::default(),
             images: Mutex::default(),
             copies: SharingCopies::default(),
+            closed: AtomicUsize::new(0),
             clears: AtomicU64::new(0),
             thresholds: Thresholds::default(),
             lfu: AtomicBool::new(false),

@@ -51,6 +51,8 @@ pub(super) struct Side {
     pub(super) rosters: RwLock<Rosters>,
     /// Whether an image that is being read has registered values that are or were in the shard.
     pub(super) imaged: AtomicBool,
+    /// Whether the shard is closed because a change of it panicked; written under its exclusive lock only.
+    pub(super) closed: AtomicBool,
 }
 
 impl Side {
@@ -67,6 +69,7 @@ impl Side {
             counts: (0..databases).map(|_| DbCount::default()).collect(),
             rosters: RwLock::default(),
             imaged: AtomicBool::new(false),
+            closed: AtomicBool::new(false),
         }
     }
 

@@ -81,6 +81,13 @@ impl Locked<'_> {
         }
     }
 
+    /// Whether the changes are recorded, and taking them back puts back the whole value at a key, whatever became of it.
+    pub fn keeps_whole(&self, space: u32, key: &[u8], hash: u64) -> bool {
+        let (shard, hash) = (self.store.shard_of(hash), Store::place(hash, space));
+        let place = Place { shard, hash, space, db: None, key };
+        self.recording.as_deref().is_some_and(|recording| recording.covers(place))
+    }
+
     fn take_out(&mut self, place: Place<'_>) {
         let Some(raw) = self.raw_mut(place.shard) else { return };
         let Some(entry) = raw_table::remove(raw, place.hash, place.space, place.key) else { return };

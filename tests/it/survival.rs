@@ -28,6 +28,63 @@ fn a_command_that_panics_costs_its_connection_only() {
     assert_eq!(found.items().iter().map(Value::text).collect::<Vec<_>>(), ["4", "panic", "4"]);
 }
 
+/// Memory and log would differ otherwise, so that a restart would take back what clients have seen.
+#[test]
+fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
+    const KEYS: usize = 100;
+    let mut server = Server::start(&[&DEBUG[..], &["--appendonly", "yes", "--shards", "8"]].concat());
+    let mut other = server.client();
+    let is_closed =
+        |reply: &Value| reply.is_error() && reply.to_string().contains("MISCONF A change of a key");
+    for round in ["reload", "restart"] {
+        (0..KEYS).for_each(|n| assert!(other.run(&format!("SET key:{n} {round}")).is_ok()));
+        assert!(other.run("SET broken before").is_ok());
+        assert_eq!(server.client().run("DEBUG PANIC broken WITHIN"), Value::Eof);
+        assert_eq!(server.info("closed_shards"), "1");
+        for line in [
+            "GET broken",
+            "SET broken x",
+            "DEL broken",
+            "MGET key:1 broken",
+            "KEYS *",
+            "SCAN 0",
+            "RANDOMKEY",
+            "FLUSHALL",
+            "SWAPDB 0 1",
+            "TABLE.CREATE t PK id S",
+            "EVAL return(redis.call('get','broken')) 0",
+            "EVAL return(redis.call('get',KEYS[1])) 1 broken",
+        ] {
+            let reply = other.run(line);
+            assert!(is_closed(&reply), "{line}: {reply}");
+        }
+        for line in ["SAVE", "BGSAVE"] {
+            assert!(other.run(line).to_string().contains("a change of it panicked"), "{line}");
+        }
+        assert!(other.run("MULTI").is_ok());
+        other.run("GET broken");
+        assert!(is_closed(&other.run("EXEC")));
+        // The other shards are served, and what they are given is kept.
+        let replies: Vec<Value> = (0..KEYS).map(|n| other.run(&format!("APPEND key:{n} !"))).collect();
+        let closed = replies.iter().filter(|reply| is_closed(reply)).count();
+        assert!((1..KEYS / 2).contains(&closed), "{closed} of {KEYS}");
+        if round == "reload" {
+            assert!(other.run("DEBUG RELOAD NOSAVE").is_ok());
+        } else {
+            assert!(server.stop().success());
+            server.up();
+            other = server.client();
+        }
+        assert_eq!(server.info("closed_shards"), "0");
+        assert_eq!(other.run("GET broken").text(), "before");
+        for (n, reply) in replies.iter().enumerate() {
+            let end = if is_closed(reply) { "" } else { "!" };
+            assert_eq!(other.run(&format!("GET key:{n}")).text(), format!("{round}{end}"));
+        }
+        assert!(other.run("SAVE").is_ok());
+    }
+}
+
 #[test]
 fn flushed_memory_is_there_for_the_next_command() {
     let server = Server::start(&["--maxmemory", "12mb", "--maxmemory-policy", "noeviction"]);

@@ -29,6 +29,7 @@ pub(super) fn persistence(report: &mut Report<'_>) {
         "current_cow_peak:0 current_cow_size:0 current_cow_size_age:0 current_fork_perc:0.00 \
          current_save_keys_processed:0 current_save_keys_total:0",
     );
+    report.line("closed_shards", engine.store.closed_shards());
     report.line("rdb_changes_since_last_save", engine.unsaved.count());
     report.line("rdb_bgsave_in_progress", u8::from(running));
     report.line("rdb_last_save_time", save.last_save.load(Relaxed) / 1000);

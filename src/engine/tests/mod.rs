@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 mod as_text;
+mod closed;
 mod drawn;
 mod durability;
 mod evicting;

@@ -1,0 +1,155 @@
+//! A value whose change panicked may be half changed: it is undone as a whole, or its shard is closed.
+
+use super::as_text::{assert_shown, show};
+use super::moved::{fill, key_in};
+use super::*;
+use crate::engine::image::between;
+use crate::engine::{EngineError, LiftError, NotNow, Over};
+use crate::item::ItemLimits;
+use crate::store::Holder;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// A push that panics once it is being carried out: no list has so many elements.
+fn bad_push(key: &[u8]) -> Effect<'_> {
+    ListChange::Push { front: false, values: List::Packed { bytes: b"", count: usize::MAX } }.on(0, key)
+}
+
+/// Runs a transaction over the shard of a key.
+fn over(engine: &Engine, key: &[u8], body: impl FnMut(&mut Tx<'_>)) -> Result<(), NotNow> {
+    let hashes = [engine.store.hash(key)];
+    engine.transact_over(Holder::Tables, Over::Hashes(&hashes), 0, &mut Vec::new(), body)
+}
+
+fn panics(work: impl FnOnce()) {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_err();
+}
+
+/// An engine whose keys in each shard are a list of one element and a large hash.
+fn filled(disk: &SimDisk) -> Arc<Engine> {
+    let engine = open(disk, AppendFsync::No).unwrap();
+    engine.store.thresholds.hash_entries.store(8, Relaxed);
+    for shard in 0..engine.store.shard_count() {
+        let values = List::Slices(&[b"a"]);
+        commit(&engine, &[ListChange::Push { front: false, values }.on(0, &key_in(&engine, shard, 0))]);
+        fill(&engine, &key_in(&engine, shard, 1), 500);
+    }
+    engine
+}
+
+#[test]
+fn the_shard_of_a_change_that_panicked_is_closed_until_its_data_is_read_again() {
+    let disk = SimDisk::new(90);
+    let engine = filled(&disk);
+    let before = show(&engine);
+    let (list, hash, other) = (key_in(&engine, 3, 0), key_in(&engine, 3, 1), key_in(&engine, 4, 0));
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    assert_eq!(engine.store.closed_shards(), 1);
+    for key in [&list, &hash] {
+        assert_eq!(over(&engine, key, |_| panic!("it is shown")), Err(NotNow::Closed));
+    }
+    assert_eq!(over(&engine, &other, |_| ()), Ok(()));
+    let extended = |tx: &mut Tx<'_>| assert!(!tx.locked_mut().try_extend(engine.store.hash(&list)));
+    assert_eq!(over(&engine, &other, extended), Ok(()));
+    assert!(matches!(engine.save(), Err(EngineError::Closed)));
+    engine.reload(false).unwrap();
+    assert_eq!(engine.store.closed_shards(), 0);
+    assert_shown(&show(&engine), &before, "read again");
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    engine.sync().unwrap();
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    assert_shown(&show(&open(&disk, AppendFsync::No).unwrap()), &before, "a restart");
+}
+
+#[test]
+fn a_move_that_panics_closes_the_shards_of_both_keys() {
+    let engine = filled(&SimDisk::new(91));
+    let (from, to) = (key_in(&engine, 2, 1), key_in(&engine, 6, 5));
+    panics(|| {
+        let mut record = Vec::new();
+        let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+        tx.interrupt(&Effect::Move { db: 0, key: &from, to_db: 0, to: &to });
+    });
+    let is_closed = |shard| over(&engine, &key_in(&engine, shard, 0), |_| ()).is_err();
+    let closed: Vec<usize> = (0..engine.store.shard_count()).filter(|shard| is_closed(*shard)).collect();
+    assert_eq!(closed, [2, 6]);
+}
+
+#[test]
+fn what_is_undone_as_a_whole_closes_nothing() {
+    let engine = filled(&SimDisk::new(92));
+    let before = show(&engine);
+    let list = key_in(&engine, 5, 0);
+    let new = key_in(&engine, 5, 7);
+    for key in [&list, &new] {
+        panics(|| {
+            let undone = |tx: &mut Tx<'_>| {
+                tx.begin_undo();
+                let values = List::Slices(&[b"b"]);
+                tx.apply(ListChange::Push { front: false, values }.on(0, key));
+                tx.apply(bad_push(key));
+            };
+            drop(over(&engine, key, undone));
+        });
+        assert_eq!(engine.store.closed_shards(), 0);
+        assert_shown(&show(&engine), &before, "undone");
+    }
+    // Of a large value only what changes is kept, so nobody knows what else a panic has changed.
+    let hash = key_in(&engine, 5, 1);
+    panics(|| {
+        let undone = |tx: &mut Tx<'_>| {
+            tx.begin_undo();
+            tx.interrupt(&HashChange::Delete { fields: List::Slices(&[b"field:1"]) }.on(0, &hash));
+        };
+        drop(over(&engine, &hash, undone));
+    });
+    assert_eq!(engine.store.closed_shards(), 1);
+}
+
+#[test]
+fn a_checkpoint_that_has_not_read_a_value_which_is_half_changed_then_fails() {
+    for shard in [0, 7] {
+        let engine = filled(&SimDisk::new(93));
+        let key = key_in(&engine, shard, 1);
+        let mut pieces = 0;
+        between::pieces(move |engine| {
+            pieces += 1;
+            if pieces == 2 {
+                panics(|| drop(over(engine, &key, |tx| tx.apply(bad_push(&key)))));
+            }
+        });
+        let saved = engine.save();
+        between::nothing();
+        assert!(matches!(saved, Err(EngineError::Closed)), "{saved:?}");
+        assert!(!engine.store.images_are_registered());
+    }
+}
+
+/// The walk of a lifting ends where it may change nothing. When it is called again it makes items of all that is left.
+#[test]
+fn a_lifting_that_is_not_admitted_stops_its_walk() {
+    let engine = open(&SimDisk::new(94), AppendFsync::No).unwrap();
+    let names: Vec<Vec<u8>> =
+        (0..engine.store.shard_count()).map(|shard| key_in(&engine, shard, 0)).collect();
+    names.iter().for_each(|name| fill(&engine, name, 2));
+    let schema = TableSchema {
+        template: Some("key:{id}".into()),
+        lifting: true,
+        ..TableSchema::new(KeyAttr::new("id", KeyType::S), None)
+    };
+    let put = Structural::TablePut { table: TABLE, created: START, name: b"t", schema: &schema.to_bytes() };
+    commit(&engine, &[put.into()]);
+    let is_hash = |name: &Vec<u8>| {
+        let hash = engine.store.hash(name);
+        engine.store.lock_one(hash, Mode::Read, START).peek(0, name, hash).is_some()
+    };
+    let is_lifting = || engine.tables.by_id(TABLE).unwrap().schema.lifting;
+    let hash = engine.store.hash(&names[3]);
+    engine.store.lock_one(hash, Mode::Write, START).close(hash);
+    let lifted = engine.lift_table(TABLE, &ItemLimits::UNLIMITED);
+    assert!(matches!(lifted, Err(LiftError::Later)), "{lifted:?}");
+    assert!(is_lifting() && names[3..].iter().all(is_hash));
+    engine.reload(false).unwrap();
+    engine.lift_table(TABLE, &ItemLimits::UNLIMITED).unwrap();
+    assert!(!is_lifting() && !names.iter().any(is_hash));
+}
