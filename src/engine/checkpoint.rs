@@ -128,8 +128,6 @@ impl Engine {
         let engine = Arc::clone(self);
         let spawned = std::thread::Builder::new().name("checkpoint".into()).spawn(move || {
             let running = Running { engine: &engine, permitted: true };
-            // Otherwise a worker on the same processor would wait for whole slices of the scheduler.
-            process::yield_to_others();
             match engine.run_save(&running) {
                 Ok(()) => {}
                 Err(EngineError::Revoked) => tracing::warn!("the checkpoint was given up"),

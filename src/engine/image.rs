@@ -16,8 +16,8 @@ impl Engine {
     /// ascending order.
     ///
     /// # Errors
-    /// [`EngineError::Loading`] if the data was taken away meanwhile, [`EngineError::Closed`] if a change of the shard has
-    /// panicked, and those of `sink`.
+    /// [`EngineError::Loading`] if the data was taken away meanwhile, [`EngineError::Closed`] if a change of the shard
+    /// has panicked, and those of `sink`.
     pub(super) fn image(
         &self,
         shard: usize,
@@ -37,7 +37,7 @@ impl Engine {
         while image.has_more() {
             #[cfg(test)]
             between::run(self);
-            process::give_way();
+            process::rest();
             let mut more = image.begin_without_hold();
             if !more {
                 let at = image.next_shard();

@@ -1,6 +1,7 @@
 //! What the operating system tells about this process and the machine.
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// Seconds of processor time that the process has used.
 #[derive(Clone, Copy, Debug, Default)]
@@ -93,6 +94,16 @@ const BACKGROUND_NICENESS: i32 = 10;
 pub fn yield_to_others() {
     // On Linux a thread has a niceness of its own.
     let _ = rustix::process::nice(BACKGROUND_NICENESS);
+}
+
+/// How long [`rest`] sleeps at least. The system adds some 50 us.
+const REST: Duration = Duration::from_micros(if cfg!(test) { 0 } else { 50 });
+
+/// Rests for an instant before a piece of background work that holds a shard. A thread that has just slept has a time
+/// slice before it, and other threads have had the processor. So the system seldom interrupts the thread while it holds
+/// the shard, for which others would wait. A lower priority does the opposite.
+pub fn rest() {
+    std::thread::sleep(REST);
 }
 
 /// Lets threads that were woken on this processor run, between two pieces of background work. With the lazy preemption

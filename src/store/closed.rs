@@ -1,6 +1,6 @@
-//! Closed shards. If a change panics while it is carried out, a value may be half changed, which no later change was made
-//! for. Its shard is closed then: nothing shows it, changes it or writes it to a checkpoint until its data is read from
-//! disk again. The other shards are served.
+//! Closed shards. If a change panics while it is carried out, a value may be half changed, for which no later change
+//! was made. Its shard is closed then: nothing shows it, changes it or writes it to a checkpoint until its data is read
+//! from disk again. The other shards are served.
 
 use super::{Locked, Store};
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};

@@ -353,7 +353,8 @@ impl<'a> Locked<'a> {
     }
 
     /// Takes the shard of a hash exclusively, if it is not held yet, is open, and can be had without waiting; returns
-    /// whether it is held exclusively now. It does not wait, because a thread that holds shards may wait only for greater ones.
+    /// whether it is held exclusively now. It does not wait, because a thread that holds shards may wait only for
+    /// greater ones.
     pub fn try_extend(&mut self, hash: u64) -> bool {
         let shard = self.store.shard_of(hash);
         let at = match &self.held {

@@ -81,7 +81,8 @@ impl Locked<'_> {
         }
     }
 
-    /// Whether the changes are recorded, and taking them back puts back the whole value at a key, whatever became of it.
+    /// Whether the changes are recorded, and taking them back puts back the whole value at a key, whatever became of
+    /// it.
     pub fn keeps_whole(&self, space: u32, key: &[u8], hash: u64) -> bool {
         let (shard, hash) = (self.store.shard_of(hash), Store::place(hash, space));
         let place = Place { shard, hash, space, db: None, key };

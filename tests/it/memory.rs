@@ -106,7 +106,8 @@ fn the_limit_is_kept_while_large_values_of_all_types_come() {
     });
 }
 
-/// Until a copy has parts of its own, what it shares with a value that is gone counts twice. No key is evicted for that.
+/// Until a copy has parts of its own, what it shares with a value that is gone counts twice. No key is evicted for
+/// that.
 #[test]
 fn nothing_is_evicted_for_what_a_copy_shared_with_a_value_that_is_gone() {
     const ELEMENTS: usize = 40_000;

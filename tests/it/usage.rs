@@ -168,8 +168,8 @@ fn make_tables(client: &mut Client) {
     run_all(client, &(0..FILLERS * 2 / 3).map(|n| format!("DEL filler{n}")).collect::<Vec<_>>());
 }
 
-/// Makes so many keys of a kind in place of others of the same names, and gives the ratio of what is told to what is used
-/// more, and once more when copies share nothing any more.
+/// Makes so many keys of a kind in place of others of the same names, and gives the ratio of what is told to what is
+/// used more, and once more when copies share nothing any more.
 fn measure(server: &Server, client: &mut Client, (what, make): (&str, Make), keys: usize) -> [f64; 2] {
     let prefix = what.replace(' ', "-");
     let names: Vec<String> = (0..keys).map(|n| format!("{prefix}:{n}")).collect();
