@@ -29,7 +29,7 @@ const HOLD_AFAR: usize = 8;
 /// Microseconds of one turn of completing indexes.
 const INDEX_MICROS: u64 = 1_000;
 /// Microseconds of one turn of giving copies parts of their own.
-const COPY_MICROS: u64 = 2_000;
+const COPY_MICROS: u64 = 1_000;
 /// Milliseconds between two turns of completing indexes and copies.
 const INDEX_PAUSE_MILLIS: u64 = 1;
 /// Milliseconds between two looks for tables whose lifting of hashes was interrupted.
@@ -82,7 +82,6 @@ impl Engine {
     /// Completes indexes that were added to tables with items, and copies that share parts with what they were copied
     /// from.
     fn index_thread(self: &Arc<Self>) {
-        process::yield_to_others();
         while self.rest(100) {
             let (mut record, mut more) = (Vec::new(), true);
             while more && self.rest(INDEX_PAUSE_MILLIS) {

@@ -86,16 +86,6 @@ pub fn is_supervised() -> bool {
     std::env::var_os("NOTIFY_SOCKET").is_some()
 }
 
-/// The niceness of background work: it still gets a tenth of a processor that other threads keep busy.
-const BACKGROUND_NICENESS: i32 = 10;
-
-/// Lowers the calling thread's priority below other threads: for background work. If the system refuses, nothing
-/// changes.
-pub fn yield_to_others() {
-    // On Linux a thread has a niceness of its own.
-    let _ = rustix::process::nice(BACKGROUND_NICENESS);
-}
-
 /// How long [`rest`] sleeps at least. The system adds some 50 us.
 const REST: Duration = Duration::from_micros(if cfg!(test) { 0 } else { 50 });
 
