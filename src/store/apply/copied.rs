@@ -66,7 +66,9 @@ impl Store {
     pub fn own_some(&self, now: u64) -> bool {
         let Some(address) = self.copies.any() else { return false };
         let Some((CopySpot { shard, .. }, _)) = self.copies.get(address) else { return true };
-        let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Write, now) else { return false };
+        let Ok(locked) = self.lock_shard_within(Patience::Short, shard, Mode::Write, now) else {
+            return false;
+        };
         let mut locked = locked.timed(Holder::Copying);
         let Some((CopySpot { space, key, .. }, next)) = self.copies.get(address) else { return true };
         let hash = Self::place(self.hash(&key), space);
