@@ -1,23 +1,14 @@
 //! What scripts have under `redis`.
 
-use super::errors::{self, Raised, number_of, refuse};
-use super::going::abandon;
-use super::host::{self, Go, LogLevel};
+use super::call;
+use super::errors::{number_of, refuse};
+use super::host::{self, LogLevel};
 use super::scripts::sha_of;
-use super::values::Reader;
 use super::{bit, cjson, cmsgpack, structs};
-use crate::resp::{Proto, Reply};
+use crate::resp::Proto;
 use crate::text::{REDIS_VERSION, REDIS_VERSION_NUMBER, write_f64};
 use mlua::{Lua, MultiValue, Result, Table, Value};
 use smallvec::SmallVec;
-use std::cell::Cell;
-
-/// A buffer for replies that grew beyond so many bytes is freed.
-const KEPT: usize = 64 << 10;
-
-thread_local! {
-    static REPLY: Cell<Reply> = Cell::default();
-}
 
 /// The libraries that are written in Rust, by their names.
 pub(super) fn modules(lua: &Lua) -> Result<Table> {
@@ -32,8 +23,8 @@ pub(super) fn modules(lua: &Lua) -> Result<Table> {
 
 fn redis(lua: &Lua) -> Result<Table> {
     let redis = lua.create_table()?;
-    redis.raw_set("call", lua.create_function(|lua, args: MultiValue| call(lua, &args, true))?)?;
-    redis.raw_set("pcall", lua.create_function(|lua, args: MultiValue| call(lua, &args, false))?)?;
+    redis.raw_set("call", call::call(lua)?)?;
+    redis.raw_set("pcall", call::pcall(lua)?)?;
     redis.raw_set("error_reply", lua.create_function(error_reply)?)?;
     redis.raw_set("status_reply", lua.create_function(status_reply)?)?;
     redis.raw_set("sha1hex", lua.create_function(sha1hex)?)?;
@@ -105,43 +96,6 @@ fn with_arguments<T>(args: &MultiValue, body: impl FnOnce(&[&[u8]]) -> Result<T>
     }
     let args: SmallVec<[&[u8]; 8]> = texts.iter().map(Argument::bytes).collect();
     body(&args)
-}
-
-/// `redis.call`, and `redis.pcall` unless `raises`.
-fn call(lua: &Lua, args: &MultiValue, raises: bool) -> Result<Value> {
-    let mut reply = REPLY.take();
-    reply.set_proto(host::chosen());
-    // The limit of memory is for what a script makes itself. A reply is in memory already, and while there is a limit,
-    // each value takes several times as long to make.
-    let limit = lua.set_memory_limit(0)?;
-    let answer = answer(lua, args, &mut reply, raises);
-    lua.set_memory_limit(limit)?;
-    if reply.len() <= KEPT {
-        reply.truncate(0);
-        REPLY.set(reply);
-    }
-    match answer {
-        Err(error) if !raises => match errors::raised(&error) {
-            Some(Raised::Reply { text, .. }) => Ok(Value::Table(errors::table_of(lua, text, false)?)),
-            _ => Err(error),
-        },
-        answer => answer,
-    }
-}
-
-fn answer(lua: &Lua, args: &MultiValue, reply: &mut Reply, raises: bool) -> Result<Value> {
-    let go = with_arguments(args, |args| Ok(host::visit(|host| host.call(args, reply))))?;
-    match go {
-        None => return refuse("redis.call can only be called inside a script invocation"),
-        Some(Go::Abandon) => return Err(abandon()),
-        Some(Go::On) => {}
-    }
-    if raises && reply.is_error_at(0) {
-        let line = reply.since(0);
-        let text = line.get(1..line.len().saturating_sub(2)).unwrap_or_default();
-        return Err(Raised::Reply { text: text.to_vec(), counted: true }.into());
-    }
-    Reader::value_of(lua, &reply.since(0))
 }
 
 fn table(lua: &Lua, field: &str, text: &[u8]) -> Result<Table> {

@@ -15,9 +15,13 @@ pub(super) fn begin() {
     ABANDONED.set(false);
 }
 
-/// Abandons the running script.
-pub(super) fn abandon() -> Error {
+/// Notes that the running script is abandoned.
+pub(super) fn note_abandoned() {
     ABANDONED.set(true);
+}
+
+fn abandon() -> Error {
+    note_abandoned();
     Raised::Abandoned.into()
 }
 

@@ -10,6 +10,7 @@
 mod api;
 mod arguments;
 mod bit;
+mod call;
 mod cjson;
 mod cmsgpack;
 mod errors;
@@ -23,7 +24,6 @@ mod reply;
 mod sandbox;
 mod scripts;
 mod structs;
-mod values;
 mod vm;
 
 pub use errors::Failure;

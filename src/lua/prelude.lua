@@ -314,13 +314,20 @@ local function kind(table)
 end
 
 -- Runs a script under a handler that sees where an error was raised.
-local failed = native.failed
+local failed, given = native.failed, native.given
 local function run(script)
+  local keys, args = given()
+  if keys then
+    globals.KEYS, globals.ARGV = keys, args
+  end
   return xpcall(script, failed)
 end
 
 -- Calls a function of a library in the same way.
 local function call(f, keys, args)
+  if not keys then
+    keys, args = given()
+  end
   return xpcall(function()
     return f(keys, args)
   end, failed)

@@ -1,7 +1,7 @@
 //! What scripts see: made by a prelude in Lua of Lua's own libraries and of functions in Rust.
 
 use super::errors::{self, failure};
-use super::{api, cjson, going, random, register};
+use super::{api, call, cjson, going, random, register};
 use crate::env::process;
 use mlua::{
     ChunkMode, Error, Function, HookTriggers, Lua, LuaOptions, Result, StdLib, Table, Value, VmState,
@@ -118,6 +118,7 @@ fn natives(lua: &Lua) -> Result<Table> {
         })?,
     )?;
     add("load", lua.create_function(load)?)?;
+    add("given", call::given(lua)?)?;
     add("register", lua.create_function(register::register)?)?;
     add("draw", lua.create_function(|_, ()| Ok(random::draw()))?)?;
     add("whole", lua.create_function(|_, number: f64| Ok(f64::from(number as i32)))?)?;

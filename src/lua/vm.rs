@@ -1,5 +1,6 @@
 //! A thread's interpreter.
 
+use super::call::lend;
 use super::errors::{Failure, plain};
 use super::host::{self, Host, with_host};
 use super::libraries::{Contents, LoadedLibraries, Registered};
@@ -20,6 +21,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 const MOST_COMPILED: usize = 500;
 /// An interpreter that has more garbage than this after a run collects it, in bytes.
 const GARBAGE: usize = 16 << 20;
+
+/// Keys and arguments that have more bytes than this together are made before the limit of memory is in force.
+const LONG: usize = 64 << 10;
 
 /// What all interpreters have allocated, in bytes.
 static IN_USE: AtomicUsize = AtomicUsize::new(0);
@@ -196,20 +200,28 @@ impl Vm {
         out: &mut Reply,
     ) -> Result<RunEnd> {
         let Sandbox { lua, globals, run, call, .. } = &self.sandbox;
-        let (keys, args) = (self.list(keys)?, self.list(args)?);
-        let ran = match program {
-            Program::Script(script) => {
-                globals.raw_set("KEYS", keys)?;
-                globals.raw_set("ARGV", args)?;
-                lua.set_memory_limit(limit)?;
-                with_host(&mut *host, || run.call::<(bool, Value)>(script))
+        let bytes: usize = keys.iter().chain(args).map(|text| text.len()).sum();
+        // The limit is for what a script makes itself, so what is long is made before.
+        let made = if bytes > LONG { Some((self.list(keys)?, self.list(args)?)) } else { None };
+        let lent = if made.is_none() { Some((keys, args)) } else { None };
+        let (keys, args) = made.unzip();
+        let callback = match program {
+            Program::Script(_) => {
+                if let (Some(keys), Some(args)) = (&keys, &args) {
+                    globals.raw_set("KEYS", keys)?;
+                    globals.raw_set("ARGV", args)?;
+                }
+                None
             }
-            Program::Function(function) => {
-                let callback = self.libraries.callback(function)?;
-                lua.set_memory_limit(limit)?;
-                with_host(&mut *host, || call.call::<(bool, Value)>((callback, keys, args)))
-            }
+            Program::Function(function) => Some(self.libraries.callback(function)?),
         };
+        lua.set_memory_limit(limit)?;
+        let ran = with_host(&mut *host, || {
+            lend(lent, || match program {
+                Program::Script(script) => run.call::<(bool, Value)>(script),
+                Program::Function(_) => call.call((callback, keys, args)),
+            })
+        });
         lua.set_memory_limit(0)?;
         let (ok, value) = ran?;
         if ok {

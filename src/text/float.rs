@@ -156,8 +156,33 @@ pub fn parse_strtod(text: &[u8]) -> Option<f64> {
     parse(&text[blanks..], true)
 }
 
+/// A whole number of so few digits that a double represents it exactly; `None` for any other text.
+#[inline]
+fn small_whole(text: &[u8]) -> Option<f64> {
+    let (negative, digits) = match text {
+        [b'-', digits @ ..] => (true, digits),
+        digits => (false, digits),
+    };
+    if !(1..=15).contains(&digits.len()) {
+        return None;
+    }
+    let mut number = 0i64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        number = number * 10 + i64::from(digit);
+    }
+    let number = number as f64;
+    Some(if negative { -number } else { number })
+}
+
 /// Parses a double. With `wide`, a value out of range becomes the nearest double, an infinity or 0.
 fn parse(text: &[u8], wide: bool) -> Option<f64> {
+    if let Some(number) = small_whole(text) {
+        return Some(number);
+    }
     let text = std::str::from_utf8(text).ok()?;
     let (negative, rest) = match text.as_bytes().first()? {
         b'-' => (true, &text[1..]),

@@ -7,7 +7,7 @@ use crate::engine::{Classes, Renewal, Tx};
 use crate::text::parse_i64_strict;
 use crate::value::hll::Registers;
 use crate::value::packed::put_part;
-use crate::value::set::{Member, SetRef};
+use crate::value::set::{Member, SetRef, packed_members};
 use ahash::AHashSet;
 use smallvec::SmallVec;
 use std::borrow::Cow;
@@ -39,6 +39,36 @@ impl Op {
     }
 }
 
+/// A set in which members are looked up.
+enum Lookup<'a> {
+    /// The set itself has an index, or few members.
+    Set(SetRef<'a>),
+    /// An index of a set that has none.
+    Index(AHashSet<&'a [u8]>),
+}
+
+impl<'a> Lookup<'a> {
+    /// Prepares for so many lookups. A packed set is searched from its beginning for each, so it gets an index if that
+    /// is less work.
+    fn of(set: SetRef<'a>, lookups: usize) -> Self {
+        /// To enter a member into an index takes as long as to pass over so many members in a search.
+        const INDEXED: usize = 8;
+        match set {
+            SetRef::Packed(packed) if lookups.min(set.len()) > 2 * INDEXED => {
+                Self::Index(packed_members(packed).map(|member| member.name).collect())
+            }
+            _ => Self::Set(set),
+        }
+    }
+
+    fn contains(&self, name: &[u8]) -> bool {
+        match self {
+            Self::Set(set) => set.contains(name),
+            Self::Index(names) => names.contains(name),
+        }
+    }
+}
+
 /// Visits the intersection. O(size of the smallest set * sets).
 fn inter<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<()>) -> ControlFlow<()> {
     let Some(mut sets) = sets.iter().copied().collect::<Option<SmallVec<[SetRef<'a>; 8]>>>() else {
@@ -46,6 +76,8 @@ fn inter<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<(
     };
     sets.sort_by_key(SetRef::len);
     let Some((smallest, others)) = sets.split_first() else { return ControlFlow::Continue(()) };
+    let others: SmallVec<[Lookup<'a>; 4]> =
+        others.iter().map(|set| Lookup::of(*set, smallest.len())).collect();
     let everywhere = |name: &[u8]| others.iter().all(|set| set.contains(name));
     smallest.iter().filter(|member| member.with(everywhere)).try_for_each(&mut visit)
 }
@@ -57,6 +89,7 @@ fn union<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<(
     let Some((largest, others)) = sets.split_first() else { return ControlFlow::Continue(()) };
     largest.iter().try_for_each(&mut visit)?;
     let mut seen: AHashSet<Cow<'a, [u8]>> = AHashSet::new();
+    let largest = Lookup::of(*largest, others.iter().map(SetRef::len).sum());
     for member in others.iter().flat_map(SetRef::iter) {
         if !member.with(|name| largest.contains(name)) && seen.insert(member.bytes()) {
             visit(member)?;
@@ -73,6 +106,8 @@ fn diff<'a>(sets: &Sets<'a>, mut visit: impl FnMut(Member<'a>) -> ControlFlow<()
     let (first_len, all) = (first.len(), others.iter().map(SetRef::len).sum::<usize>());
     // A lookup takes about as long as adding a member to a set.
     if first_len.saturating_mul(others.len()) / 2 <= first_len + all {
+        let others: SmallVec<[Lookup<'a>; 4]> =
+            others.iter().map(|set| Lookup::of(*set, first_len)).collect();
         let nowhere = |name: &[u8]| !others.iter().any(|set| set.contains(name));
         return first.iter().filter(|member| member.with(nowhere)).try_for_each(&mut visit);
     }
