@@ -215,6 +215,10 @@ impl Vm {
             }
             Program::Function(function) => Some(self.libraries.callback(function)?),
         };
+        if limit != 0 && lua.used_memory() > limit / 2 {
+            // What earlier runs have left behind must not count as this one's.
+            lua.gc_collect()?;
+        }
         lua.set_memory_limit(limit)?;
         let ran = with_host(&mut *host, || {
             lend(lent, || match program {
