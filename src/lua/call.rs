@@ -93,15 +93,12 @@ pub(super) fn pcall(lua: &Lua) -> Result<Function> {
 unsafe extern "C-unwind" fn push_given(state: *mut lua_State) -> c_int {
     // SAFETY: Lua calls this with a state that has room for twenty values. The slices are lent: see `lend`.
     unsafe {
-        match GIVEN.get() {
-            Some(given) => {
-                push_list(state, given.keys.as_ref());
-                push_list(state, given.args.as_ref());
-            }
-            None => {
-                lua_pushnil(state);
-                lua_pushnil(state);
-            }
+        if let Some(given) = GIVEN.get() {
+            push_list(state, given.keys.as_ref());
+            push_list(state, given.args.as_ref());
+        } else {
+            lua_pushnil(state);
+            lua_pushnil(state);
         }
     }
     2
@@ -501,7 +498,7 @@ mod tests {
         {
             assert!(matches!(run(refused, &[], &[], 0), Err(RunEnd::Failed(_))), "{refused}");
         }
-        let many = run("return #redis.call('args', unpack(ARGV))", &[], &[&b"x"[..]; 6000], 0);
+        let many = run("return #redis.call('args', unpack(ARGV))", &[], &vec![&b"x"[..]; 6000], 0);
         assert_eq!(many.unwrap(), ":6000\r\n");
     }
 
