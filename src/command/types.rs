@@ -224,6 +224,11 @@ impl Cx<'_, '_> {
         self.tx.tell(class, name, key);
     }
 
+    /// As [`Tx::tell_fields`].
+    pub fn tell_fields<'n>(&self, name: &'static str, key: &[u8], names: impl Iterator<Item = &'n [u8]>) {
+        self.tx.tell_fields(name, key, names);
+    }
+
     /// Refuses a command that needs memory if memory is at its limit, for commands flagged `WEIGHS`.
     ///
     /// # Errors

@@ -140,7 +140,7 @@ impl OptionValue for OutputLimits {
     }
 }
 
-/// Which key events are published, and on which of the two kinds of channel.
+/// Which key events are published, and on which kinds of channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct KeyspaceEvents(u32);
 
@@ -173,6 +173,14 @@ impl KeyspaceEvents {
     pub const MODULE: Self = Self(1 << 12);
     /// `n`: a key was created; not part of `A`.
     pub const NEW: Self = Self(1 << 13);
+    /// `S`: publish the fields on `__subkeyspace@<db>__:<key>`.
+    pub const SUBKEYSPACE: Self = Self(1 << 14);
+    /// `T`: publish the fields on `__subkeyevent@<db>__:<event>`.
+    pub const SUBKEYEVENT: Self = Self(1 << 15);
+    /// `I`: publish on `__subkeyspaceitem@<db>__:<key>\n<field>`.
+    pub const SUBKEYSPACEITEM: Self = Self(1 << 16);
+    /// `V`: publish the fields on `__subkeyspaceevent@<db>__:<event>|<key>`.
+    pub const SUBKEYSPACEEVENT: Self = Self(1 << 17);
 
     /// `A`: every class but `m` and `n`.
     pub const ALL: Self = Self(
@@ -206,8 +214,16 @@ impl KeyspaceEvents {
         (b't', Self::STREAM),
         (b'd', Self::MODULE),
     ];
-    const OTHERS: [(u8, Self); 4] =
-        [(b'K', Self::KEYSPACE), (b'E', Self::KEYEVENT), (b'm', Self::KEY_MISS), (b'n', Self::NEW)];
+    const OTHERS: [(u8, Self); 8] = [
+        (b'K', Self::KEYSPACE),
+        (b'E', Self::KEYEVENT),
+        (b'm', Self::KEY_MISS),
+        (b'n', Self::NEW),
+        (b'S', Self::SUBKEYSPACE),
+        (b'T', Self::SUBKEYEVENT),
+        (b'I', Self::SUBKEYSPACEITEM),
+        (b'V', Self::SUBKEYSPACEEVENT),
+    ];
 }
 
 impl OptionValue for KeyspaceEvents {
@@ -220,7 +236,7 @@ impl OptionValue for KeyspaceEvents {
             events |= match known.find(|(known, _)| *known == letter) {
                 Some((_, class)) => class.0,
                 None if letter == b'A' => Self::ALL.0,
-                None => return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned()),
+                None => return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdnSTIV'.".to_owned()),
             };
         }
         Ok(Self(events))
@@ -241,7 +257,7 @@ impl OptionValue for KeyspaceEvents {
     }
 
     fn describe((): &()) -> String {
-        "letters of Ag$lshzxeKEtmdn".to_owned()
+        "letters of Ag$lshzxeKEtmdnSTIV".to_owned()
     }
 }
 

@@ -295,7 +295,10 @@ mod tests {
             (vec![("save", "900 1  300 10")], refused("save", "Invalid save parameters")),
             (
                 vec![("notify-keyspace-events", "q")],
-                refused("notify-keyspace-events", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
+                refused(
+                    "notify-keyspace-events",
+                    "Invalid event class character. Use 'Ag$lshzxeKEtmdnSTIV'.",
+                ),
             ),
             (
                 vec![("client-output-buffer-limit", "master 1 2 3")],

@@ -215,8 +215,8 @@ options! {
         "latency-tracking" => latency_tracking: bool = true, Live;
         /// The percentiles that INFO latencystats reports.
         "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Live;
-        /// Which key events are published, and how: `K` and `E` choose the channels, `A` stands for all but `m` and
-        /// `n`.
+        /// Which key events are published, and how: `K` and `E` choose the channels, `S`, `T`, `I` and `V` those that
+        /// name the fields of hashes, `A` stands for all events but `m` and `n`.
         "notify-keyspace-events" => notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::default(), Live;
     }
 

@@ -290,7 +290,7 @@ impl Engine {
                 Some(fields) => {
                     let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
                     tx.apply(HashChange::Delete { fields: List::Slices(&fields) }.on(due.db, &due.key));
-                    tx.tell_fields_expired(due.db, &due.key, fields.len());
+                    tx.tell_fields_expired(due.db, &due.key, fields.len(), fields.iter().copied());
                     tx.tell_if_gone(due.db, &due.key);
                 }
             }

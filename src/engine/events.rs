@@ -57,6 +57,8 @@ impl Classes {
     pub const CHANGED: Self = Self(1 << 13);
     /// Every key may have changed. Its events have neither a name nor a key.
     pub const CLEARED: Self = Self(1 << 14);
+    /// Not a class of events: who wants it with [`Self::HASH`] hears which fields an event is about.
+    pub const FIELD_NAMES: Self = Self(1 << 15);
     /// The classes for which nothing is looked up.
     const SIMPLE: Self = Self::RARE.and(Self::CHANGED).and(Self::CLEARED);
 
@@ -91,14 +93,46 @@ pub struct KeyEvent<'a> {
     pub key: &'a [u8],
     /// How many fields have expired; 0 for other events.
     pub fields: usize,
+    /// The fields of a hash that it is about, if a listener wants [`Classes::FIELD_NAMES`].
+    pub names: FieldNames<'a>,
+}
+
+impl<'a> KeyEvent<'a> {
+    /// An event that is about no fields.
+    pub(super) fn of_key(class: Classes, name: &'static str, db: u32, key: &'a [u8]) -> Self {
+        Self { class, name, db, key, fields: 0, names: FieldNames::default() }
+    }
+}
+
+/// Names of fields, in the order of the command.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub struct FieldNames<'a>(&'a [u8]);
+
+impl<'a> FieldNames<'a> {
+    /// Appends a name.
+    fn put(name: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(&name.len().to_le_bytes());
+        out.extend_from_slice(name);
+    }
+
+    /// The names.
+    pub fn each(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut rest = self.0;
+        std::iter::from_fn(move || {
+            let (len, behind) = rest.split_first_chunk()?;
+            let (name, behind) = behind.split_at_checked(usize::from_le_bytes(*len))?;
+            rest = behind;
+            Some(name)
+        })
+    }
 }
 
 struct Head {
     class: Classes,
     name: &'static str,
     db: u32,
-    /// Where the key ends in the bytes of all keys.
-    end: usize,
+    /// Where the key ends in the bytes of all events, and where the names of fields behind it do.
+    ends: (usize, usize),
     fields: usize,
 }
 
@@ -108,14 +142,17 @@ pub struct KeyEvents {
     pub(super) position: Lsn,
     pub(super) author: u64,
     heads: Vec<Head>,
-    keys: Vec<u8>,
+    /// Each event's key, and behind it the names of its fields.
+    bytes: Vec<u8>,
 }
 
 impl KeyEvents {
-    fn push(&mut self, event: KeyEvent<'_>) {
-        let KeyEvent { class, name, db, key, fields } = event;
-        self.keys.extend_from_slice(key);
-        self.heads.push(Head { class, name, db, end: self.keys.len(), fields });
+    fn push<'n>(&mut self, event: KeyEvent<'_>, names: impl Iterator<Item = &'n [u8]>) {
+        let KeyEvent { class, name, db, key, fields, .. } = event;
+        self.bytes.extend_from_slice(key);
+        let key_end = self.bytes.len();
+        names.for_each(|name| FieldNames::put(name, &mut self.bytes));
+        self.heads.push(Head { class, name, db, ends: (key_end, self.bytes.len()), fields });
     }
 
     /// The log must be settled up to this position before a client gets the events.
@@ -131,12 +168,13 @@ impl KeyEvents {
     /// Adds that what is at a key has changed, unless that is what was added last.
     pub(super) fn push_changed(&mut self, db: u32, key: &[u8]) {
         let before =
-            self.heads.len().checked_sub(2).and_then(|at| self.heads.get(at)).map_or(0, |head| head.end);
+            self.heads.len().checked_sub(2).and_then(|at| self.heads.get(at)).map_or(0, |head| head.ends.1);
         let is_again = self.heads.last().is_some_and(|last| {
-            last.class == Classes::CHANGED && self.keys.get(before..last.end).is_some_and(|last| last == key)
+            last.class == Classes::CHANGED
+                && self.bytes.get(before..last.ends.0).is_some_and(|last| last == key)
         });
         if !is_again {
-            self.push(KeyEvent { class: Classes::CHANGED, name: "", db, key, fields: 0 });
+            self.push(KeyEvent::of_key(Classes::CHANGED, "", db, key), std::iter::empty());
         }
     }
 
@@ -144,8 +182,10 @@ impl KeyEvents {
     pub fn of(&self, classes: Classes) -> impl Iterator<Item = KeyEvent<'_>> {
         let mut from = 0;
         let all = self.heads.iter().map(move |head| {
-            let key = self.keys.get(std::mem::replace(&mut from, head.end)..head.end).unwrap_or_default();
-            KeyEvent { class: head.class, name: head.name, db: head.db, key, fields: head.fields }
+            let (key_end, end) = head.ends;
+            let key = self.bytes.get(std::mem::replace(&mut from, end)..key_end).unwrap_or_default();
+            let names = FieldNames(self.bytes.get(key_end..end).unwrap_or_default());
+            KeyEvent { class: head.class, name: head.name, db: head.db, key, fields: head.fields, names }
         });
         all.filter(move |event| classes.have(event.class))
     }
@@ -192,7 +232,7 @@ impl Listeners {
     pub(super) fn all_changed(&self) {
         if self.heard().have(Classes::CLEARED) {
             let mut events = KeyEvents::default();
-            events.push(KeyEvent { class: Classes::CLEARED, name: "", db: 0, key: b"", fields: 0 });
+            events.push(KeyEvent::of_key(Classes::CLEARED, "", 0, b""), std::iter::empty());
             self.hand_over(&events);
             self.released();
         }
@@ -294,9 +334,9 @@ impl Telling {
     }
 
     #[cold]
-    pub(super) fn push(&self, event: KeyEvent<'_>) {
+    pub(super) fn push<'n>(&self, event: KeyEvent<'_>, names: impl Iterator<Item = &'n [u8]>) {
         if !is_own(event.db) {
-            self.told.borrow_mut().get_or_insert_default().events.push(event);
+            self.told.borrow_mut().get_or_insert_default().events.push(event, names);
         }
     }
 }

@@ -50,7 +50,7 @@ mod works;
 pub use aside::{Again, IndexWrite, StaleKeys};
 pub use build::Build;
 pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
-pub use events::{AtCommit, Classes, KeyEvent, KeyEvents, Listener, Listeners};
+pub use events::{AtCommit, Classes, FieldNames, KeyEvent, KeyEvents, Listener, Listeners};
 pub use items::Growth;
 pub use journal::{JournalStats, NotNow, Settling};
 pub use libraries::Libraries;

@@ -24,7 +24,25 @@ impl Tx<'_> {
     #[inline]
     pub fn tell_in(&self, db: u32, class: Classes, name: &'static str, key: &[u8]) {
         if self.is_heard(class) {
-            self.telling.push(KeyEvent { class, name, db, key, fields: 0 });
+            self.telling.push(KeyEvent::of_key(class, name, db, key), std::iter::empty());
+        }
+    }
+
+    /// Tells what was done to fields of the hash at a key of the current database. `names` is not asked for its items
+    /// unless a listener wants them.
+    #[inline]
+    pub fn tell_fields<'n>(&self, name: &'static str, key: &[u8], names: impl Iterator<Item = &'n [u8]>) {
+        if self.is_heard(Classes::HASH) {
+            self.push_of_fields(KeyEvent::of_key(Classes::HASH, name, self.db as u32, key), names);
+        }
+    }
+
+    #[cold]
+    fn push_of_fields<'n>(&self, event: KeyEvent<'_>, names: impl Iterator<Item = &'n [u8]>) {
+        if self.is_heard(Classes::FIELD_NAMES) {
+            self.telling.push(event, names);
+        } else {
+            self.telling.push(event, std::iter::empty());
         }
     }
 
@@ -88,11 +106,18 @@ impl Tx<'_> {
         }
     }
 
-    /// Tells that fields of a hash have expired.
-    pub(super) fn tell_fields_expired(&self, db: u32, key: &[u8], fields: usize) {
-        let (class, name) = (Classes::FIELDS_EXPIRED, "hexpired");
+    /// Tells that so many fields of a hash have expired.
+    pub(super) fn tell_fields_expired<'n>(
+        &self,
+        db: u32,
+        key: &[u8],
+        fields: usize,
+        names: impl Iterator<Item = &'n [u8]>,
+    ) {
+        let class = Classes::FIELDS_EXPIRED;
         if self.is_heard(class) {
-            self.telling.push(KeyEvent { class, name, db, key, fields });
+            let event = KeyEvent { fields, ..KeyEvent::of_key(class, "hexpired", db, key) };
+            self.push_of_fields(event, names);
         }
     }
 
@@ -103,7 +128,10 @@ impl Tx<'_> {
             self.tell_in(db, Classes::EXPIRED, "expired", key);
         } else {
             // All fields of the hash have expired.
-            self.tell_fields_expired(db, key, entry.value().hash().map_or(0, |hash| hash.stored_len()));
+            if let Some(hash) = entry.value().hash() {
+                // At time 0 no field has expired, so this walks over all of them.
+                self.tell_fields_expired(db, key, hash.stored_len(), hash.live(0).map(|field| field.name));
+            }
             self.tell_in(db, Classes::GENERIC, "del", key);
         }
     }

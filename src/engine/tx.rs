@@ -401,7 +401,7 @@ impl<'a> Tx<'a> {
         if !entry.has_deadline() {
             return;
         }
-        let expired: Vec<&[u8]> = fields
+        let mut expired: Vec<&[u8]> = fields
             .filter(|name| match entry.value().hash() {
                 Some(HashRef::Packed(packed, ttl)) => {
                     packed_find(packed, ttl, name).is_some_and(|f| f.expired(now))
@@ -411,11 +411,14 @@ impl<'a> Tx<'a> {
             })
             .collect();
         if !expired.is_empty() {
+            // The command may name a field twice.
+            expired.sort_unstable();
+            expired.dedup();
             let gone = HashChange::Delete { fields: effect::List::Slices(&expired) }.on(db, key);
             self.note(&gone);
             self.locked.apply(&gone, hash);
             self.carried_out();
-            self.tell_fields_expired(db, key, expired.len());
+            self.tell_fields_expired(db, key, expired.len(), expired.iter().copied());
         }
     }
 

@@ -8,8 +8,17 @@ use super::publish::Broker;
 use super::subscriptions::ChannelKind;
 use crate::config::KeyspaceEvents;
 use crate::engine::{Classes, KeyEvent, KeyEvents, Listener};
+use crate::log::Lsn;
 use parking_lot::RwLock;
 use std::sync::Arc;
+
+/// The letters of `notify-keyspace-events` that choose channels of fields.
+const FIELDS: [KeyspaceEvents; 4] = [
+    KeyspaceEvents::SUBKEYSPACE,
+    KeyspaceEvents::SUBKEYEVENT,
+    KeyspaceEvents::SUBKEYSPACEITEM,
+    KeyspaceEvents::SUBKEYSPACEEVENT,
+];
 
 /// The classes of events that each letter of `notify-keyspace-events` stands for.
 const LETTERS: [(KeyspaceEvents, Classes); 11] = [
@@ -30,10 +39,8 @@ const LETTERS: [(KeyspaceEvents, Classes); 11] = [
 #[derive(Clone, Copy, Default)]
 struct Wanted {
     classes: Classes,
-    /// On the channel of the key.
-    by_key: bool,
-    /// On the channel of the event.
-    by_event: bool,
+    /// On which channels.
+    on: KeyspaceEvents,
 }
 
 /// The listener that makes messages of events.
@@ -49,25 +56,68 @@ impl Notifications {
 
     /// Chooses what is told. The caller has the listeners' classes worked out again.
     pub(super) fn choose(&self, chosen: KeyspaceEvents) {
-        let (by_key, by_event) = (chosen.has(KeyspaceEvents::KEYSPACE), chosen.has(KeyspaceEvents::KEYEVENT));
+        let of_keys = chosen.has(KeyspaceEvents::KEYSPACE) || chosen.has(KeyspaceEvents::KEYEVENT);
+        let of_fields = FIELDS.iter().any(|letter| chosen.has(*letter));
         let mut classes = Classes::default();
         for (letter, of_letter) in LETTERS {
-            if chosen.has(letter) && (by_key || by_event) {
+            let has_fields = of_fields && letter == KeyspaceEvents::HASH;
+            if chosen.has(letter) && (of_keys || has_fields) {
                 classes = classes.and(of_letter);
             }
+            if chosen.has(letter) && has_fields {
+                classes = classes.and(Classes::FIELD_NAMES);
+            }
         }
-        *self.wanted.write() = Wanted { classes, by_key, by_event };
+        *self.wanted.write() = Wanted { classes, on: chosen };
     }
 
-    fn publish(&self, kind: &str, db: u32, name: &[u8], payload: &[u8], events: &KeyEvents) {
-        let channel = [format!("__{kind}@{db}__:").as_bytes(), name].concat();
+    /// Queues a message on a channel whose name is made of these parts, if anybody gets it.
+    fn publish(&self, kind: &str, db: u32, name: &[&[u8]], payload: &[&[u8]], shows: Lsn) {
+        let channel = [format!("__{kind}@{db}__:").as_bytes(), &name.concat()].concat();
         let kind = ChannelKind::Channel;
         if self.broker.roster.each_receiver(kind, &channel, |_, _| ()) > 0 {
-            let (payload, shows) = (payload.into(), events.position());
-            let channel = channel.into();
+            let (channel, payload) = (channel.into(), payload.concat().into());
             self.broker.queue(Posted::Message(Publication { kind, channel, payload, shows }));
         }
     }
+
+    /// Tells of the fields that an event is about. No event's name has a `|`, which separates it from what follows.
+    fn publish_fields(&self, event: &KeyEvent<'_>, on: KeyspaceEvents, shows: Lsn) {
+        let KeyEvent { name, db, key, names, .. } = *event;
+        let name = name.as_bytes();
+        let mut fields = Vec::new();
+        for field in names.each() {
+            put_counted(field, &mut fields);
+            fields.push(b',');
+        }
+        if fields.pop().is_none() {
+            return;
+        }
+        if on.has(KeyspaceEvents::SUBKEYSPACE) {
+            self.publish("subkeyspace", db, &[key], &[name, b"|", &fields], shows);
+        }
+        if on.has(KeyspaceEvents::SUBKEYEVENT) {
+            let mut counted = Vec::new();
+            put_counted(key, &mut counted);
+            self.publish("subkeyevent", db, &[name], &[&counted, b"|", &fields], shows);
+        }
+        // A line break separates key and field in the channel's name.
+        if on.has(KeyspaceEvents::SUBKEYSPACEITEM) && !key.contains(&b'\n') {
+            for field in names.each() {
+                self.publish("subkeyspaceitem", db, &[key, b"\n", field], &[name], shows);
+            }
+        }
+        if on.has(KeyspaceEvents::SUBKEYSPACEEVENT) {
+            self.publish("subkeyspaceevent", db, &[name, b"|", key], &[&fields], shows);
+        }
+    }
+}
+
+/// Appends a name behind its length, so that it may have any bytes.
+fn put_counted(name: &[u8], out: &mut Vec<u8>) {
+    out.extend_from_slice(itoa::Buffer::new().format(name.len()).as_bytes());
+    out.push(b':');
+    out.extend_from_slice(name);
 }
 
 impl Listener for Notifications {
@@ -76,17 +126,20 @@ impl Listener for Notifications {
     }
 
     fn hear(&self, events: &KeyEvents) {
-        let Wanted { classes, by_key, by_event } = *self.wanted.read();
+        let Wanted { classes, on } = *self.wanted.read();
         if !self.broker.roster.has_subscribers() {
             return;
         }
-        for KeyEvent { name, db, key, .. } in events.of(classes) {
-            if by_key {
-                self.publish("keyspace", db, key, name.as_bytes(), events);
+        let shows = events.position();
+        for event in events.of(classes) {
+            let KeyEvent { name, db, key, .. } = event;
+            if on.has(KeyspaceEvents::KEYSPACE) {
+                self.publish("keyspace", db, &[key], &[name.as_bytes()], shows);
             }
-            if by_event {
-                self.publish("keyevent", db, name.as_bytes(), key, events);
+            if on.has(KeyspaceEvents::KEYEVENT) {
+                self.publish("keyevent", db, &[name.as_bytes()], &[key], shows);
             }
+            self.publish_fields(&event, on, shows);
         }
     }
 

@@ -57,6 +57,7 @@ mod scripting;
 mod serialisation;
 mod streams;
 mod structure;
+mod subkeys;
 mod survival;
 mod switching;
 mod tracking;

@@ -1,11 +1,11 @@
 //! Deadlines of fields: the commands that set, read and remove them.
 
-use super::fields::{FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, counted_fields, each_once, only_fields};
+use super::fields::{
+    FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, Names, counted_fields, each_once, only_fields,
+};
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{HashChange, List};
-use crate::engine::Classes;
-use smallvec::SmallVec;
 
 /// The replies for one field.
 const NO_FIELD: i64 = -2;
@@ -70,12 +70,12 @@ fn expire(cx: &mut Cx<'_, '_>, args: &[&[u8]], unit: FieldTtlUnit, command: &str
         }
         return Ok(());
     }
-    let mut hit = false;
+    let mut hit = Names::new();
     for part in each_once(names) {
-        hit |= expire_part(cx, key, at, condition, part)?;
+        hit.extend(expire_part(cx, key, at, condition, part)?);
     }
-    if hit {
-        tell_deadline(cx, key, at);
+    if !hit.is_empty() {
+        tell_deadline(cx, key, at, &hit);
     }
     Ok(())
 }
@@ -101,32 +101,32 @@ fn condition_and_fields<'a, 'b>(args: &'a [&'b [u8]]) -> Result<(Condition, &'a 
 }
 
 /// Publishes one event for all fields that got the deadline `at`: `hexpire`, or `hdel` if it has passed.
-pub(super) fn tell_deadline(cx: &Cx<'_, '_>, key: &[u8], at: u64) {
+pub(super) fn tell_deadline(cx: &Cx<'_, '_>, key: &[u8], at: u64, names: &[&[u8]]) {
     if at <= cx.tx.now() {
-        cx.tell(Classes::HASH, "hdel", key);
+        cx.tell_fields("hdel", key, names.iter().copied());
         cx.tx.tell_if_gone(cx.db(), key);
     } else {
-        cx.tell(Classes::HASH, "hexpire", key);
+        cx.tell_fields("hexpire", key, names.iter().copied());
     }
 }
 
-/// Gives fields a deadline, or removes them if it has passed. Returns whether any field was changed.
-fn expire_part(
+/// Gives fields a deadline, or removes them if it has passed. Returns the names of those that were changed.
+fn expire_part<'a>(
     cx: &mut Cx<'_, '_>,
     key: &[u8],
     at: u64,
     condition: Condition,
-    names: &[&[u8]],
-) -> Result<bool, Fail> {
+    names: &[&'a [u8]],
+) -> Result<Names<'a>, Fail> {
     let now = cx.tx.now();
     let hash = hash_at(cx.tx, key)?;
-    let mut hit: SmallVec<[&[u8]; 16]> = SmallVec::new();
+    let mut hit = Names::new();
     for name in names {
         let reply = match hash.and_then(|hash| hash.get(name, now)) {
             None => NO_FIELD,
             Some(field) if !condition.holds(field.expire, at) => CONDITION_FAILED,
             Some(_) => {
-                hit.push(name);
+                hit.push(*name);
                 if at <= now { DELETED } else { DONE }
             }
         };
@@ -134,14 +134,14 @@ fn expire_part(
     }
     let (db, fields) = (cx.db(), List::Slices(&hit));
     if hit.is_empty() {
-        return Ok(false);
+        return Ok(hit);
     }
     if at <= now {
         cx.tx.apply(HashChange::Delete { fields }.on(db, key));
     } else {
         cx.tx.apply(HashChange::Expire { fields, at }.on(db, key));
     }
-    Ok(true)
+    Ok(hit)
 }
 
 pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -149,17 +149,17 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     hash_at(cx.tx, key)?;
     let names = only_fields(&args[2..])?;
     cx.out.array(names.len());
-    let before = cx.tx.effects();
+    let mut all = Names::new();
     for part in each_once(names) {
         let now = cx.tx.now();
         let hash = hash_at(cx.tx, key)?;
-        let mut hit: SmallVec<[&[u8]; 16]> = SmallVec::new();
+        let mut hit = Names::new();
         for name in part {
             let reply = match hash.and_then(|hash| hash.get(name, now)) {
                 None => NO_FIELD,
                 Some(field) if field.expire == 0 => NO_DEADLINE,
                 Some(_) => {
-                    hit.push(name);
+                    hit.push(*name);
                     DONE
                 }
             };
@@ -167,10 +167,11 @@ pub(super) fn hpersist(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         }
         if !hit.is_empty() {
             cx.tx.apply(HashChange::Expire { fields: List::Slices(&hit), at: 0 }.on(cx.db(), key));
+            all.extend(hit);
         }
     }
-    if cx.tx.effects() > before {
-        cx.tell(Classes::HASH, "hpersist", key);
+    if !all.is_empty() {
+        cx.tell_fields("hpersist", key, all.iter().copied());
     }
     Ok(())
 }

@@ -2,29 +2,28 @@
 
 use super::expire::tell_deadline;
 use super::fields::{
-    FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, NUMBER_NOT_POSITIVE, counted_fields, each_once, field_count,
-    only_fields,
+    FIELDS_MISMATCH, FieldTtlUnit, NO_FIELDS, NUMBER_NOT_POSITIVE, Names, counted_fields, each_once,
+    field_count, only_fields,
 };
 use super::{delete_fields, hash_at};
 use crate::command::{Cx, Fail, Outcome, eq};
 use crate::effect::{FieldExpire, HashChange, List};
-use crate::engine::Classes;
-use smallvec::SmallVec;
 
 pub(super) fn hgetdel(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let key = args[1];
     hash_at(cx.tx, key)?;
     let names = only_fields(&args[2..])?;
     cx.out.array(names.len());
-    let before = cx.tx.effects();
+    let mut gone = Names::new();
     for part in each_once(names) {
         let hit = show(cx, key, part, |_| true)?;
         if !hit.is_empty() {
             cx.tx.apply(HashChange::Delete { fields: List::Slices(&hit) }.on(cx.db(), key));
+            gone.extend(hit);
         }
     }
-    if cx.tx.effects() > before {
-        cx.tell(Classes::HASH, "hdel", key);
+    if !gone.is_empty() {
+        cx.tell_fields("hdel", key, gone.iter().copied());
         cx.tx.tell_if_gone(cx.db(), key);
     }
     Ok(())
@@ -37,10 +36,10 @@ fn show<'a>(
     key: &[u8],
     names: &[&'a [u8]],
     take: impl Fn(u64) -> bool,
-) -> Result<SmallVec<[&'a [u8]; 16]>, Fail> {
+) -> Result<Names<'a>, Fail> {
     let now = cx.tx.now();
     let hash = hash_at(cx.tx, key)?;
-    let mut taken = SmallVec::new();
+    let mut taken = Names::new();
     for name in names {
         match hash.and_then(|hash| hash.get(name, now)) {
             None => cx.out.null(),
@@ -71,7 +70,7 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     hash_at(cx.tx, key)?;
     let (ttl, names) = read_hgetex(&args[2..], now)?;
     cx.out.array(names.len());
-    let before = cx.tx.effects();
+    let mut all = Names::new();
     for part in each_once(names) {
         let hit = show(cx, key, part, |expire| ttl != FieldTtl::Word || expire != 0)?;
         if hit.is_empty() {
@@ -84,11 +83,13 @@ pub(super) fn hgetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             FieldTtl::At(at) if at <= now => cx.tx.apply(HashChange::Delete { fields }.on(db, key)),
             FieldTtl::At(at) => cx.tx.apply(HashChange::Expire { fields, at }.on(db, key)),
         }
+        all.extend(hit);
     }
-    if cx.tx.effects() > before {
+    if !all.is_empty() {
         match ttl {
-            FieldTtl::At(at) => tell_deadline(cx, key, at),
-            _ => cx.tell(Classes::HASH, "hpersist", key),
+            FieldTtl::Unsaid => {}
+            FieldTtl::Word => cx.tell_fields("hpersist", key, all.iter().copied()),
+            FieldTtl::At(at) => tell_deadline(cx, key, at, &all),
         }
     }
     Ok(())
@@ -151,18 +152,18 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    let pairs = List::Slices(options.pairs);
+    let pairs = options.pairs;
     match options.ttl {
         // A field that is set with a passed deadline is removed at once.
         FieldTtl::At(at) if at <= now => {
             if names.clone().any(exists) {
-                let gone: SmallVec<[&[u8]; 16]> = names.by_ref().copied().collect();
+                let gone: Names<'_> = names.by_ref().copied().collect();
                 delete_fields(cx, key, &gone);
             }
         }
         FieldTtl::At(at) => {
             set(cx, key, pairs, FieldExpire::At(at));
-            cx.tell(Classes::HASH, "hexpire", key);
+            cx.tell_fields("hexpire", key, names.copied());
         }
         FieldTtl::Word => set(cx, key, pairs, FieldExpire::Keep),
         FieldTtl::Unsaid => set(cx, key, pairs, FieldExpire::Clear),
@@ -171,9 +172,9 @@ pub(super) fn hsetex(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-fn set(cx: &mut Cx<'_, '_>, key: &[u8], pairs: List<'_>, expire: FieldExpire) {
-    cx.tx.apply(HashChange::Set { pairs, expire }.on(cx.db(), key));
-    cx.tell(Classes::HASH, "hset", key);
+fn set(cx: &mut Cx<'_, '_>, key: &[u8], pairs: &[&[u8]], expire: FieldExpire) {
+    cx.tx.apply(HashChange::Set { pairs: List::Slices(pairs), expire }.on(cx.db(), key));
+    cx.tell_fields("hset", key, pairs.iter().step_by(2).copied());
 }
 
 impl<'a, 'b> SetEx<'a, 'b> {

@@ -2,9 +2,13 @@
 
 use crate::command::{Fail, eq, parse_int};
 use crate::text::parse_i64_strict;
+use smallvec::SmallVec;
 
 /// The latest time at which a field may expire, in ms since the epoch: 46 bits, the year 4199, as in Redis.
 const LATEST: u64 = (1 << 46) - 1;
+
+/// Names of fields that a command found or changed.
+pub(super) type Names<'a> = SmallVec<[&'a [u8]; 16]>;
 
 pub(super) const NO_FIELDS: Fail =
     Fail::new("ERR Mandatory argument FIELDS is missing or not at the right position");

@@ -3,7 +3,6 @@
 use super::hash_at;
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};
 use crate::effect::{FieldExpire, HashChange, List};
-use crate::engine::Classes;
 use crate::text::parse_i64_strict;
 use crate::value::ValueError;
 use crate::value::longdouble::{hash_incr_by_float, parse_hash_increment};
@@ -18,7 +17,7 @@ pub(super) fn hincrby(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let new = old.checked_add(by).ok_or(fail::OVERFLOW)?;
     let mut text = itoa::Buffer::new();
     set(cx, args[1], args[2], text.format(new).as_bytes());
-    cx.tell(Classes::HASH, "hincrby", args[1]);
+    cx.tell_fields("hincrby", args[1], std::iter::once(args[2]));
     cx.out.int(new);
     Ok(())
 }
@@ -30,7 +29,7 @@ pub(super) fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let field = hash_at(cx.tx, args[1])?.and_then(|hash| hash.get(args[2], now));
     let sum = hash_incr_by_float(field.map(|field| field.value), by).map_err(failed)?;
     set(cx, args[1], args[2], sum.as_bytes());
-    cx.tell(Classes::HASH, "hincrbyfloat", args[1]);
+    cx.tell_fields("hincrbyfloat", args[1], std::iter::once(args[2]));
     cx.out.bulk(sum.as_bytes());
     Ok(())
 }

@@ -6,7 +6,6 @@ use super::fields::only_fields;
 use super::{expire, expiring};
 use crate::command::views::{Subject, as_read, fit};
 use crate::command::{Cx, Fail, Outcome, fail, parse_int};
-use crate::engine::Classes;
 use crate::expr::{Action, Binder, ExprLimits, Operand, ParsedUpdate, Path, SetValue, ValueTerm};
 use crate::item::{AttrType, AttributeValue, EncodedValue, Item, ItemError, ItemRef, Number};
 use crate::ops::Write;
@@ -118,7 +117,7 @@ fn set_fields(
     if item.is_none() || !actions.is_empty() {
         update(cx, subject, actions)?;
     }
-    cx.tell(Classes::HASH, "hset", key);
+    cx.tell_fields("hset", key, pairs.iter().step_by(2).copied());
     Ok(created)
 }
 
@@ -164,15 +163,17 @@ fn remove_fields(
     let Some(item) = subject.item(cx) else { return Ok(0) };
     let fields = Fields::of(Some(item), names.len());
     let (mut gone, mut actions) = (Names::default(), Vec::with_capacity(names.len()));
+    let mut told = Vec::with_capacity(names.len());
     for name in names {
         if fields.type_of(name).is_some() && gone.insert(name) {
+            told.push(*name);
             actions.push(Action::Remove(Path::attribute(attribute(name)?)));
         }
     }
     let removed = actions.len();
     if removed > 0 {
         update(cx, subject, actions)?;
-        cx.tell(Classes::HASH, "hdel", key);
+        cx.tell_fields("hdel", key, told.into_iter());
     }
     Ok(removed)
 }
@@ -233,7 +234,7 @@ pub(super) fn hincrby(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         Counted::Number(_) => add(cx, &subject, args[2], by.into())?,
         Counted::Text(_, kept) => set_text(cx, &subject, args[2], new.to_string().as_bytes(), kept)?,
     }
-    cx.tell(Classes::HASH, "hincrby", args[1]);
+    cx.tell_fields("hincrby", args[1], std::iter::once(args[2]));
     cx.out.int(new);
     Ok(())
 }
@@ -255,7 +256,7 @@ pub(super) fn hincrbyfloat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             sum
         }
     };
-    cx.tell(Classes::HASH, "hincrbyfloat", args[1]);
+    cx.tell_fields("hincrbyfloat", args[1], std::iter::once(args[2]));
     cx.out.bulk(sum.as_bytes());
     Ok(())
 }

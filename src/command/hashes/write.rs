@@ -3,7 +3,6 @@
 use super::{delete_fields, hash_at};
 use crate::command::{Cx, Fail, Outcome};
 use crate::effect::{FieldExpire, HashChange, List};
-use crate::engine::Classes;
 
 pub(super) fn hset(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let created = set_pairs(cx, args, "hset")?;
@@ -26,7 +25,7 @@ fn set_pairs(cx: &mut Cx<'_, '_>, args: &[&[u8]], command: &str) -> Result<usize
     hash_at(cx.tx, key)?;
     let pairs = List::Slices(&args[2..]);
     let created = cx.tx.apply_counted(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key));
-    cx.tell(Classes::HASH, "hset", key);
+    cx.tell_fields("hset", key, args[2..].iter().step_by(2).copied());
     Ok(created)
 }
 
@@ -36,7 +35,7 @@ pub(super) fn hsetnx(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if !there {
         let pairs = List::Slices(&args[2..]);
         cx.tx.apply(HashChange::Set { pairs, expire: FieldExpire::Clear }.on(cx.db(), key));
-        cx.tell(Classes::HASH, "hset", key);
+        cx.tell_fields("hset", key, std::iter::once(args[2]));
     }
     cx.out.int(i64::from(!there));
     Ok(())

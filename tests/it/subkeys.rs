@@ -1,0 +1,159 @@
+//! Subkey notifications: on which channels events of hashes name their fields, and how.
+
+use crate::harness::{Client, Server, until};
+
+/// A server, one of its clients, and a subscriber to all channels of fields.
+struct Told {
+    client: Client,
+    subscriber: Client,
+    server: Server,
+}
+
+impl Told {
+    fn with(letters: &str) -> Self {
+        let server = Server::start(&["--notify-keyspace-events", letters, "--enable-debug-command", "yes"]);
+        let (client, mut subscriber) = (server.client(), server.client());
+        subscriber.run("PSUBSCRIBE __*");
+        Self { client, subscriber, server }
+    }
+
+    /// The next message, as its channel and payload.
+    fn next(&mut self) -> String {
+        let message = self.subscriber.read().items();
+        format!("{} {}", message[2].text(), message[3].text())
+    }
+
+    /// What a command tells.
+    fn run(&mut self, line: &str) -> Vec<String> {
+        self.client.run(line);
+        self.client.run("PUBLISH __end x");
+        let mut told = Vec::new();
+        loop {
+            match self.next() {
+                end if end == "__end x" => return told,
+                message => told.push(message),
+            }
+        }
+    }
+}
+
+/// Commands, and what is told of the key `h` on its channel of fields.
+const TOLD: &[(&str, &[&str])] = &[
+    ("HSET h a 1 b 2 c 3 d 4", &["hset|1:a,1:b,1:c,1:d"]),
+    ("HSET h a 1 a 2", &["hset|1:a,1:a"]),
+    ("HMSET h |,: 1", &["hset|3:|,:"]),
+    ("HSETNX h e 1", &["hset|1:e"]),
+    ("HSETNX h e 1", &[]),
+    ("HINCRBY h n 1", &["hincrby|1:n"]),
+    ("HINCRBYFLOAT h n 1.5", &["hincrbyfloat|1:n"]),
+    ("HINCRBY h a x", &[]),
+    ("HDEL h none e none e |,:", &["hdel|1:e,3:|,:"]),
+    ("HDEL h none", &[]),
+    ("HEXPIRE h 100 FIELDS 3 a none b", &["hexpire|1:a,1:b"]),
+    ("HPEXPIRE h 100000 NX FIELDS 2 a c", &["hexpire|1:c"]),
+    ("HPERSIST h FIELDS 3 d b a", &["hpersist|1:b,1:a"]),
+    ("HGETEX h EX 100 FIELDS 2 none d", &["hexpire|1:d"]),
+    ("HGETEX h PERSIST FIELDS 2 a d", &["hpersist|1:d"]),
+    ("HGETEX h FIELDS 1 d", &[]),
+    ("HGETEX h PXAT 1 FIELDS 2 n none", &["hdel|1:n"]),
+    ("HSETEX h FIELDS 2 x 1 y 2", &["hset|1:x,1:y"]),
+    ("HSETEX h KEEPTTL FIELDS 1 x 2", &["hset|1:x"]),
+    ("HSETEX h EX 100 FIELDS 1 z 1", &["hset|1:z", "hexpire|1:z"]),
+    ("HSETEX h FNX FIELDS 1 z 1", &[]),
+    ("HSETEX h PXAT 1 FIELDS 3 y 1 none 1 z 1", &["hdel|1:y,1:z"]),
+    ("HEXPIREAT h 1 FIELDS 3 x x none", &["hdel|1:x"]),
+    ("HGETDEL h FIELDS 3 c none c", &["hdel|1:c"]),
+    ("HGET h a", &[]),
+    ("EXPIRE h 100", &[]),
+    ("HGETDEL h FIELDS 3 d b a", &["hdel|1:d,1:b,1:a"]),
+    ("SET s v", &[]),
+];
+
+#[test]
+fn every_command_on_hashes_names_the_fields_that_it_changes() {
+    let mut told = Told::with("Sh");
+    for (line, right) in TOLD {
+        let right: Vec<String> =
+            right.iter().map(|payload| format!("__subkeyspace@0__:h {payload}")).collect();
+        assert_eq!(told.run(line), right, "{line}");
+    }
+}
+
+#[test]
+fn each_letter_has_its_channel() {
+    let mut told = Told::with("KESTIVA");
+    assert_eq!(told.client.run("CONFIG GET notify-keyspace-events").items()[1].text(), "AKESTIV");
+    let all = [
+        "__keyspace@3__:key hset",
+        "__keyevent@3__:hset key",
+        "__subkeyspace@3__:key hset|1:a,2:bc",
+        "__subkeyevent@3__:hset 3:key|1:a,2:bc",
+        "__subkeyspaceitem@3__:key\na hset",
+        "__subkeyspaceitem@3__:key\nbc hset",
+        "__subkeyspaceevent@3__:hset|key 1:a,2:bc",
+    ];
+    told.run("SELECT 3");
+    assert_eq!(told.run("HSET key a 1 bc 2"), all);
+    for (letters, right) in
+        [("Kh", &all[..1]), ("Th", &all[3..4]), ("Ih$", &all[4..6]), ("VA", &all[6..]), ("STIV", &[])]
+    {
+        assert!(told.client.run(&format!("CONFIG SET notify-keyspace-events {letters}")).is_ok());
+        assert_eq!(told.run("HSET key a 1 bc 2"), right, "{letters}");
+        if letters != "Kh" {
+            assert!(told.run("SET s v").is_empty() && told.run("DEL s").is_empty(), "{letters}");
+        }
+    }
+}
+
+/// A key with a line break has no channels for each field, because the line break separates key and field.
+#[test]
+fn names_may_have_any_bytes() {
+    let mut told = Told::with("STIVh");
+    for args in [&["HSET", "a\nb", "f\ng", "1"][..], &["HSET", "a|b", "", "1"], &["PUBLISH", "__end", "x"]] {
+        told.client.call(args);
+    }
+    let right = [
+        "__subkeyspace@0__:a\nb hset|3:f\ng",
+        "__subkeyevent@0__:hset 3:a\nb|3:f\ng",
+        "__subkeyspaceevent@0__:hset|a\nb 3:f\ng",
+        "__subkeyspace@0__:a|b hset|0:",
+        "__subkeyevent@0__:hset 3:a|b|0:",
+        "__subkeyspaceitem@0__:a|b\n hset",
+        "__subkeyspaceevent@0__:hset|a|b 0:",
+        "__end x",
+    ];
+    for message in right {
+        assert_eq!(told.next(), message);
+    }
+}
+
+/// Fields that expire by themselves, that a command overwrites, and the last ones of a hash.
+#[test]
+fn expired_fields_are_named_together_and_once() {
+    let mut told = Told::with("Sh");
+    assert!(told.client.run("DEBUG SET-ACTIVE-EXPIRE 0").is_ok());
+    told.run("HSET h a 1 b 2 c 3 keep 4");
+    told.run("HPEXPIRE h 1 FIELDS 3 a b c");
+    until("the fields expire", || told.client.run("HLEN h").int() == Some(1));
+    let overwritten = told.run("HSETEX h KEEPTTL FIELDS 3 a 1 a 2 keep 1");
+    assert_eq!(overwritten, ["__subkeyspace@0__:h hexpired|1:a", "__subkeyspace@0__:h hset|1:a,1:a,4:keep"]);
+    assert_eq!(told.server.info("expired_subkeys"), "1", "a field that is named twice expires once");
+    assert!(told.client.run("DEBUG SET-ACTIVE-EXPIRE 1").is_ok());
+    assert_eq!(told.next(), "__subkeyspace@0__:h hexpired|1:b,1:c");
+    assert!(told.client.run("DEBUG SET-ACTIVE-EXPIRE 0").is_ok());
+    told.run("HPEXPIRE h 1 FIELDS 2 a keep");
+    until("the hash expires", || told.client.run("EXISTS h").int() == Some(0));
+    let anew = told.run("HSET h n 1");
+    assert_eq!(anew.last().map(String::as_str), Some("__subkeyspace@0__:h hset|1:n"));
+}
+
+#[test]
+fn a_view_names_the_fields_that_commands_on_hashes_change() {
+    let mut told = Told::with("Sh");
+    assert!(told.client.run("TABLE.CREATE t PK id S KEYSPACE user:{id}").is_ok());
+    let on = |payload: &str| vec![format!("__subkeyspace@0__:user:1 {payload}")];
+    assert_eq!(told.run("HSET user:1 a 1 b 2"), on("hset|1:a,1:b"));
+    assert_eq!(told.run("HINCRBY user:1 n 1"), on("hincrby|1:n"));
+    assert_eq!(told.run("HDEL user:1 none b b a"), on("hdel|1:b,1:a"));
+    assert!(told.run("ITEM.UPDATE t 1 SET 1 a v").is_empty());
+}
