@@ -86,6 +86,96 @@ const COMMANDS: &[&str] = &[
     "TABLE.LIST",
 ];
 
+/// Commands that Redis 7.0 does not have or has little of, and blocking ones, which here wait for a moment only.
+const NEWER: &[&str] = &[
+    "SET k v IFEQ v",
+    "SET k v IFNE v GET",
+    "DELEX k IFEQ v",
+    "DELIFEQ k v",
+    "INCREX k BYINT d",
+    "MSETEX 2 k v k v NX",
+    "MSETEX 2 k v k v EXAT 33177117420",
+    "HSETEX h EXAT t FIELDS 2 f v f v",
+    "HSETEX h FNX FIELDS 1 f v",
+    "HGETEX h PERSIST FIELDS 1 f",
+    "HGETEX h EXAT t FIELDS 2 f f",
+    "HGETDEL h FIELDS 2 f f",
+    "HPERSIST h FIELDS 1 f",
+    "LMOVEM l l LEFT RIGHT COUNT 2 OBO",
+    "LMOVEM l l RIGHT LEFT EXACTLY 2 BULK",
+    "BLMOVEM l l LEFT LEFT 0.001 EXACTLY 3 BULK",
+    "BLMPOP 0.001 2 l l LEFT COUNT d",
+    "BRPOP l l 0.001",
+    "BRPOPLPUSH l l 0.001",
+    "BLMOVE l l RIGHT LEFT 0.001",
+    "BZPOPMIN z z 0.001",
+    "BZPOPMAX z 0.001",
+    "BZMPOP 0.001 2 z z MAX COUNT 2",
+    "XREAD BLOCK 1 COUNT 1 STREAMS s s j j",
+    "XREADGROUP GROUP group f COUNT 1 BLOCK 1 STREAMS s >",
+    "ZDIFF 2 z z WITHSCORES",
+    "ZREVRANGE z 0 d WITHSCORES",
+    "ZREVRANGEBYLEX e + [f",
+    "ZRANGE e [f + BYLEX LIMIT 0 3",
+    "SUNIONCARD 2 y y",
+    "SDIFFCARD 3 y y y LIMIT 2",
+    "SORT l ALPHA DESC STORE l",
+    "SORT y ALPHA LIMIT 0 3",
+    "SORT_RO z BY nosort GET # GET key*",
+    "GEORADIUS_RO z d d 900 km ASC",
+    "MOVE z 1 REPLACE",
+    "XSETID s J",
+    "XDELEX s ACKED IDS 2 j j",
+    "XDELEX s DELREF IDS 1 j",
+    "XACKDEL s group DELREF IDS 2 j j",
+    "XTRIM s MAXLEN 5 ACKED",
+    "XADD s MAXLEN 6 KEEPREF J f v",
+    "SETRANGE p 20 v",
+    "PUBLISH channel v",
+];
+
+/// Scripts and functions. Keys that they declare are not always those that they use.
+const SCRIPTS: &[&str] = &[
+    "EVAL return(redis.call(unpack(ARGV))) 1 k SET k v",
+    "EVAL return(redis.call(unpack(ARGV))) 1 k INCR k",
+    "EVAL return(redis.call(unpack(ARGV))) 0 RPUSH l v v",
+    "EVAL return(redis.call(unpack(ARGV))) 0 LMOVE l l LEFT RIGHT",
+    "EVAL return(redis.call(unpack(ARGV))) 0 BLPOP l 0",
+    "EVAL return(redis.call(unpack(ARGV))) 0 SMOVE y y m",
+    "EVAL return(redis.call(unpack(ARGV))) 0 ZUNIONSTORE z 2 z z",
+    "EVAL return(redis.call(unpack(ARGV))) 0 PFMERGE p p p",
+    "EVAL return(redis.call(unpack(ARGV))) 0 GEOADD z r r f",
+    "EVAL return(redis.call(unpack(ARGV))) 0 XADD s J f v",
+    "EVAL return(redis.call(unpack(ARGV))) 0 RENAME k k",
+    "EVAL return(redis.call(unpack(ARGV))) 0 HSET u f v",
+    "EVAL return(redis.call(unpack(ARGV))) 0 ITEM.UPDATE users d INCR 1 n 5",
+    "EVAL return(redis.call(unpack(ARGV))) 0 ITEM.GET users d",
+    "EVAL redis.call('SET',KEYS[1],'half')redis.call('LPUSH',KEYS[1],'x') 1 k",
+    "EVAL redis.call('RPUSH',KEYS[1],'half')error('stop') 1 l",
+    "EVAL redis.call('SADD',KEYS[1],ARGV[1])redis.call('SADD',KEYS[2],ARGV[2]) 2 y y m m",
+    "EVAL_RO return(redis.call('GET',KEYS[1])) 1 k",
+    "EVAL_RO return(redis.call('SET',KEYS[1],'x')) 1 k",
+    "SCRIPT LOAD return(7)",
+    "SCRIPT FLUSH",
+    "EVALSHA SHA 1 k",
+    "FCALL any 1 k SET k v",
+    "FCALL any 0 LPUSH l v",
+    "FCALL any 0 ZINCRBY z d f",
+    "FCALL any 0 ITEM.PUT users d SET 1 a f",
+    "FCALL_RO read 1 k",
+    "FCALL_RO any 1 k GET k",
+];
+
+/// Two functions: one that runs any command, and one that only reads.
+const LIBRARY: &str = "#!lua name=functions
+redis.register_function('any', function(keys, args) return redis.call(unpack(args)) end)
+redis.register_function{
+    function_name = 'read', callback = function(keys) return redis.call('GET', keys[1]) end, flags = {'no-writes'}
+}";
+
+/// The digest of `return(7)`.
+const SEVEN: &str = "bc70ae583496ef68242126e5f723b4224435af02";
+
 /// Templates that are used rarely.
 const RARE: &[&str] = &[
     "TABLE.CREATE users PK id S KEYSPACE user:{id} INDEX by_a PK a S STREAM NEW",
@@ -103,16 +193,34 @@ const RARE: &[&str] = &[
     "CONFIG SET hash-max-listpack-entries 512",
     "CONFIG SET set-max-listpack-entries 4",
     "CONFIG SET set-max-listpack-entries 128",
+    "CONFIG SET zset-max-listpack-entries 2",
+    "CONFIG SET zset-max-listpack-entries 128",
+    "CONFIG SET list-max-listpack-size 2",
+    "CONFIG SET list-max-listpack-size -2",
+    "EVAL return(redis.call('FLUSHDB')) 0",
+    "FUNCTION LOAD LIBRARY",
+    "FUNCTION LOAD REPLACE LIBRARY",
+    "FUNCTION LOAD REPLACE LIBRARY",
+    "FUNCTION DELETE functions",
 ];
 
 /// A command to which both servers reply alike; random fields of a large hash are excluded.
 fn any(random: &mut Random, step: usize) -> Vec<Vec<u8>> {
     loop {
-        let command = match random.below(24) {
-            0..=11 => command(random, step),
-            12..=22 => filled(random.pick(COMMANDS), random, step),
+        let mut command = match random.below(24) {
+            0..=9 => command(random, step),
+            10..=17 => filled(random.pick(COMMANDS), random, step),
+            18..=20 => filled(random.pick(NEWER), random, step),
+            21..=22 => filled(random.pick(SCRIPTS), random, step),
             _ => filled(random.pick(RARE), random, step),
         };
+        for word in &mut command {
+            match word.as_slice() {
+                b"LIBRARY" => *word = LIBRARY.into(),
+                b"SHA" => *word = SEVEN.into(),
+                _ => {}
+            }
+        }
         if command[0] != b"HRANDFIELD" {
             return command;
         }
@@ -170,7 +278,13 @@ fn together(client: &mut Client, commands: &[Vec<Vec<u8>>]) -> Vec<Value> {
 fn everything(server: &Server) -> String {
     let client = &mut server.client();
     let mut out = contents(client);
-    for line in ["TABLE.LIST", "ITEM.SCAN users", "ITEM.SCAN orders", "ITEM.QUERY orders large COUNT"] {
+    for line in [
+        "TABLE.LIST",
+        "ITEM.SCAN users",
+        "ITEM.SCAN orders",
+        "ITEM.QUERY orders large COUNT",
+        "FUNCTION LIST WITHCODE",
+    ] {
         writeln!(out, "{line} {}", client.run(line).sorted()).unwrap();
     }
     for database in 0..2 {

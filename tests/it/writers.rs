@@ -35,13 +35,19 @@ enum Kind {
     Set,
     /// A sorted set with two members that always have the same score.
     Zset,
+    /// A stream with two entries that say the same.
+    Stream,
+    /// Two strings that a script writes, of which it declares one.
+    Script,
+    /// A list and a copy of its element in another one, which BLMOVE brings there.
+    Moved,
     /// An item with an attribute of type N.
     Item,
     /// An item and a string that are only written together, in a transaction.
     ItemAndKey,
 }
 
-const KINDS: [Kind; 11] = [
+const KINDS: [Kind; 14] = [
     Kind::Str,
     Kind::Deleted,
     Kind::Expiring,
@@ -51,9 +57,15 @@ const KINDS: [Kind; 11] = [
     Kind::List,
     Kind::Set,
     Kind::Zset,
+    Kind::Stream,
+    Kind::Script,
+    Kind::Moved,
     Kind::Item,
     Kind::ItemAndKey,
 ];
+
+/// The script of [`Kind::Script`]; it has no spaces.
+const BOTH: &str = "redis.call('SET',KEYS[1],ARGV[1])return(redis.call('SET',KEYS[1]..'also',ARGV[1]))";
 
 type Name = (Kind, usize);
 
@@ -122,6 +134,22 @@ impl Writer {
                 vec!["MULTI".into(), format!("SPOP {key} 2"), format!("SADD {key} {v} {v}b"), "EXEC".into()]
             }
             Kind::Zset => vec![format!("ZADD {key} {v} a {v} b")],
+            Kind::Stream => vec![
+                "MULTI".into(),
+                format!("XADD {key} {v}-1 f {v}"),
+                format!("XADD {key} {v}-2 f {v}"),
+                format!("XTRIM {key} MAXLEN 2"),
+                "EXEC".into(),
+            ],
+            Kind::Script => vec![format!("EVAL {BOTH} 1 {key} {v}")],
+            Kind::Moved => vec![
+                "MULTI".into(),
+                format!("DEL {key}to"),
+                format!("LPUSH {key} {v} {v}"),
+                format!("LTRIM {key} 0 1"),
+                format!("BLMOVE {key} {key}to LEFT LEFT 0"),
+                "EXEC".into(),
+            ],
             Kind::Item => vec![format!("ITEM.PUT crash {key} SET 1 n:n {v}")],
             Kind::ItemAndKey => vec![
                 "MULTI".into(),
@@ -183,6 +211,17 @@ impl Writer {
                 let scores = get(format!("ZMSCORE {key} a b")).map(|v| v.items()).unwrap_or_default();
                 scores.into_iter().map(|v| (!v.is_null()).then(|| v.text())).collect()
             }
+            Kind::Stream => two(get(format!("XRANGE {key} - +"))
+                .map(|all| all.items().iter().map(|entry| entry.items()[1].items()[1].text()).collect())
+                .unwrap_or_default()),
+            Kind::Script => vec![
+                get(format!("GET {key}")).map(|v| v.text()),
+                get(format!("GET {key}also")).map(|v| v.text()),
+            ],
+            Kind::Moved => vec![
+                get(format!("LINDEX {key} 0")).map(|v| v.text()),
+                get(format!("LINDEX {key}to 0")).map(|v| v.text()),
+            ],
             Kind::Item => vec![get(format!("ITEM.GET crash {key}")).map(item)],
             Kind::ItemAndKey => vec![
                 get(format!("ITEM.GET crash {key}")).map(item),

@@ -16,6 +16,7 @@ mod as_text;
 mod closed;
 mod drawn;
 mod durability;
+mod every_type;
 mod evicting;
 mod exact;
 mod falling;
