@@ -5,7 +5,7 @@
 //! called often.
 #![allow(unsafe_code)]
 
-use super::tally::{PLACES, Tally, is_shared, place};
+use super::tally::{self, APART, PLACES, Tally, is_shared, place};
 use std::alloc::{GlobalAlloc, Layout};
 use std::cell::Cell;
 use std::sync::LazyLock;
@@ -21,7 +21,7 @@ use source::Source;
 #[repr(align(128))]
 struct Slot(AtomicI64);
 
-static BALANCE: [Slot; PLACES] = [const { Slot(AtomicI64::new(0)) }; PLACES];
+static BALANCE: [Slot; PLACES + 1] = [const { Slot(AtomicI64::new(0)) }; PLACES + 1];
 
 thread_local! {
     /// What this thread has added to the shared slot, if it has no slot of its own.
@@ -71,6 +71,13 @@ pub fn or_abort<T>(work: impl FnOnce() -> T) -> T {
     let result = work();
     ABORTS.set(before);
     result
+}
+
+/// Does some work. What this thread allocates and frees meanwhile is in use for no data and no client, for instance
+/// what is known of the program's own code. It counts in [`kept_bytes`] beside [`used_bytes`], so that no key is
+/// evicted for it. What was allocated in one such work and outlives it is to be freed in another.
+pub fn apart<T>(work: impl FnOnce() -> T) -> T {
+    tally::apart(work)
 }
 
 /// Counts an allocation, if it succeeded.
@@ -168,9 +175,10 @@ impl Drop for KeptBytes {
     }
 }
 
-/// The bytes of all buffers that are kept for later use, in O(1). The threads' counts are not read at the same moment.
+/// The bytes of all buffers that are kept for later use, and of what was allocated [`apart`], in O(1). The threads'
+/// counts are not read at the same moment.
 pub fn kept_bytes() -> u64 {
-    (KEPT.sum() as i64).max(0) as u64
+    (KEPT.sum() as i64 + BALANCE[APART].0.load(Relaxed)).max(0) as u64
 }
 
 /// What the allocator itself reports, in bytes.
@@ -254,9 +262,11 @@ pub fn allocator_report() -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        Allocator, PLACES, allocator_report, allocator_stats, class_bytes, purge, purge_own, thread_bytes,
+        APART, Allocator, BALANCE, PLACES, allocator_report, allocator_stats, apart, class_bytes, purge,
+        purge_own, thread_bytes,
     };
     use std::alloc::{GlobalAlloc, Layout};
+    use std::sync::atomic::Ordering::Relaxed;
     use tikv_jemallocator::Jemalloc;
 
     #[test]
@@ -336,6 +346,21 @@ mod tests {
                 assert_eq!(handle.join().unwrap(), [320, 480, 320, 0]);
             }
         });
+    }
+
+    #[test]
+    fn what_is_allocated_apart_is_counted_apart() {
+        let (before, counted) = (thread_bytes(), || BALANCE[APART].0.load(Relaxed));
+        let layout = Layout::new::<[u64; 20]>();
+        // SAFETY: the layout has a size, and the pointer is used with it.
+        unsafe {
+            let first = apart(|| Allocator.alloc(layout));
+            assert_eq!((counted(), thread_bytes()), (160, before));
+            apart(|| Allocator.dealloc(first, layout));
+        }
+        assert_eq!((counted(), counted_steps()), (0, [320, 480, 320, 0]));
+        std::panic::catch_unwind(|| apart(|| std::panic::resume_unwind(Box::new(())))).unwrap_err();
+        assert_eq!(counted_steps(), [320, 480, 320, 0], "the thread has its own place again");
     }
 
     #[test]

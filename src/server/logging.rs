@@ -110,9 +110,11 @@ pub fn start(settings: &Settings) -> io::Result<()> {
     // A panic costs only one connection or one round of background work, so the log must show it.
     std::panic::set_hook(Box::new(|panic| {
         memory::or_abort(|| {
-            let trace = std::backtrace::Backtrace::force_capture().to_string();
+            // What names the functions of a backtrace takes tens of megabytes, which std keeps from the first panic on.
+            let trace = memory::apart(|| std::backtrace::Backtrace::force_capture().to_string());
             tracing::error!("this is a fault of the program, please report it: {panic}");
             trace.lines().for_each(|line| tracing::error!("{line}"));
+            memory::apart(|| drop(trace));
         });
     }));
     Ok(())
