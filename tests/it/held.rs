@@ -1,6 +1,6 @@
 //! Tests of the memory that is held for clients: it is bounded while commands run, counted, and given back.
 
-use crate::harness::memory::{MB, peak, used};
+use crate::harness::memory::{MB, grown_since, peak, used};
 use crate::harness::{Client, Server, Value, on_both, until};
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -28,7 +28,7 @@ fn replies_that_were_sent_take_no_memory() {
                 slow.read_exact(&mut reply).unwrap();
             }
         }
-        let grown = peak(server) - before;
+        let grown = grown_since(before, server);
         assert!(grown < 120 * MB, "{grown} bytes for {OUTSTANDING} MB that wait");
         for _ in 0..OUTSTANDING {
             slow.read_exact(&mut reply).unwrap();
@@ -59,7 +59,7 @@ fn the_output_limit_holds_within_a_command_and_a_transaction() {
             let mut client = server.client();
             drop(client.send_raw(&request));
             assert!(client.is_closed(), "{what}: the client is still there");
-            let grown = peak(server) - before;
+            let grown = grown_since(before, server);
             assert!(grown < 60 * MB, "{what}: {grown} bytes more");
         }
         assert_eq!(other.run("GET done").text(), "1");
@@ -157,7 +157,7 @@ fn replies_that_are_not_wanted_are_no_reason_to_close_a_client() {
         }
         assert_eq!(other.run("GET done").text(), "1");
         assert_eq!(other.run("XPENDING s g").items()[0], Value::Int(2));
-        let grown = peak(server) - before;
+        let grown = grown_since(before, server);
         assert!(grown < 60 * MB, "{grown} bytes for what nobody wants");
     });
 }
@@ -195,7 +195,7 @@ fn a_monitor_that_does_not_read_is_closed() {
         for _ in 0..150 {
             assert!(other.read().is_ok());
         }
-        let grown = peak(server) - before;
+        let grown = grown_since(before, server);
         assert!(grown < 70 * MB, "{grown} bytes for a monitor");
         assert!(monitor.is_closed());
     });
@@ -216,7 +216,7 @@ fn a_client_that_has_not_authenticated_is_held_short() {
             let closed = (0..24 * MB / flood.len()).any(|_| stream.write_all(&flood).is_err());
             assert!(closed, "{} was sent and nothing was read", String::from_utf8_lossy(line));
         }
-        let grown = peak(server) - before;
+        let grown = grown_since(before, server);
         assert!(grown < 24 * MB, "{grown} bytes more");
         for (request, error) in [
             (&b"*11\r\n"[..], "unauthenticated multibulk length"),

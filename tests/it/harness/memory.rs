@@ -13,9 +13,15 @@ fn status(server: &Server, name: &str) -> usize {
     line.trim().trim_end_matches("kB").trim().parse::<usize>().unwrap() * 1024
 }
 
-/// The most bytes of the process that were resident at one time.
+/// The most bytes of the process that were resident at one time. The kernel notes it from inexact counters when memory
+/// is given back, so that a later reading may be some hundred kilobytes less than an earlier one.
 pub(crate) fn peak(server: &Server) -> usize {
     status(server, "VmHWM")
+}
+
+/// By how many bytes the peak is above one that was read before.
+pub(crate) fn grown_since(before: usize, server: &Server) -> usize {
+    peak(server).saturating_sub(before)
 }
 
 /// The resident bytes of the process. Resets the peak to this value.
