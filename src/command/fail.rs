@@ -148,9 +148,9 @@ pub const NO_CHECKPOINT: Fail = Fail::new(
 /// The data is being read from disk.
 pub const LOADING: Fail = Fail::new("LOADING Redis is loading the dataset in memory");
 /// A change of a key in the same shard panicked.
-const CLOSED: Fail = Fail::new(
+pub(super) const CLOSED: Fail = Fail::new(
     "MISCONF A change of a key in this shard was interrupted by a fault of the program, so the keys of the shard are \
-     closed until a restart. The server's log tells more.",
+     closed until a restart or DEBUG RELOAD NOSAVE. The server's log tells more.",
 );
 /// Memory is at its limit, `maxmemory`.
 pub const OUT_OF_MEMORY: Fail = Fail::new("OOM command not allowed when used memory > 'maxmemory'.");

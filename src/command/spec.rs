@@ -89,6 +89,8 @@ pub mod flag {
     /// Runs a script: it may touch keys that are not among its arguments, is then run again with their shards, and
     /// counts what it calls by itself.
     pub const SCRIPT: u64 = 1 << 37;
+    /// Runs although a shard is closed: it leaves the shard out, or makes it sound.
+    pub const DESPITE_CLOSED: u64 = 1 << 38;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that

@@ -6,6 +6,11 @@
 //!           make tables and libraries
 //! chunk     shard, LSN, and a record of effects; those of a shard build its entries, in their order
 //! ```
+//!
+//! What a closed shard holds in memory is not written. While the log is complete, its image is made of what checkpoints
+//! and log say of it, which is exact. Otherwise no checkpoint is written: the last one has the shard only as it was
+//! then, and beside the other shards of today that would be a state that never was, in which a key that was moved into
+//! the shard is lost, and indexes lack their entries.
 
 use super::durability::LogState;
 use super::journal::NotNow;
@@ -61,6 +66,8 @@ impl Drop for Running<'_> {
 struct Beginning<'a> {
     start_lsn: u64,
     prologue: Vec<u8>,
+    /// The shards that are closed.
+    closed: Vec<usize>,
     /// How often the log had been switched on or off when the checkpoint began.
     switches: u64,
     imaging: Option<Imaging<'a>>,
@@ -90,10 +97,14 @@ impl Engine {
 
     /// Takes the right to write a checkpoint; no other one is written until the result is dropped.
     pub(super) fn claim_save(&self) -> Result<Running<'_>, EngineError> {
-        if self.store.has_closed() {
+        let state = self.state();
+        if self.store.has_closed() && !state.is_complete() {
+            // Save points ask again and again; only the first refusal is logged.
+            if self.save.last_ok.swap(false, Relaxed) {
+                tracing::error!("no checkpoint can be written: {}", EngineError::Closed);
+            }
             return Err(EngineError::Closed);
         }
-        let state = self.state();
         if !state.permits_checkpoint() || !self.works.enter() {
             return Err(match self.admits(true) {
                 Err(NotNow::Refused(error)) => error.into(),
@@ -147,7 +158,11 @@ impl Engine {
         self.save.started.store(Some(start));
         self.save.last_try.store(Some(start));
         let begun_at = self.unsaved.made();
-        let outcome = self.write_checkpoint(running);
+        let mut outcome = self.write_checkpoint(running);
+        // A shard that was closed, or emptied and opened, while the checkpoint was written: the next try knows of it.
+        while matches!(outcome, Err(EngineError::Closed)) && self.state().is_complete() {
+            outcome = self.write_checkpoint(running);
+        }
         self.save.last_millis.store(self.clock.instant().ms_since(start), Relaxed);
         if !matches!(outcome, Err(EngineError::Revoked)) {
             self.save.last_ok.store(outcome.is_ok(), Relaxed);
@@ -176,7 +191,7 @@ impl Engine {
         let Some(log) = self.journal.log() else { return Ok(None) };
         let began = self.clock.monotonic_micros();
         self.save.log_bytes.store(log.stats().appended_bytes, Relaxed);
-        let Beginning { start_lsn, prologue, switches, imaging } = self.begin_images(log)?;
+        let Beginning { start_lsn, prologue, closed, switches, imaging } = self.begin_images(log)?;
         // Confirms that no other process writes to the log. In this process the claim keeps others from writing a
         // checkpoint.
         log.confirm()?;
@@ -186,6 +201,7 @@ impl Engine {
             }
             tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
         }
+        let apart = if closed.is_empty() { None } else { Some(self.read_closed(log, start_lsn, &closed)?) };
         let writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue);
         let mut writer = log.heed(writer)?;
         let mut longest_hold = 0;
@@ -194,10 +210,14 @@ impl Engine {
                 return Err(EngineError::Revoked);
             }
             // An empty shard has a chunk too, because its LSN matters.
-            let held = self.image(shard, &mut |lsn, record| {
+            let sink = &mut |lsn, record: &[u8]| {
                 process::give_way();
                 Ok(writer.chunk(shard as u32, lsn, record)?)
-            })?;
+            };
+            let held = match &apart {
+                Some(apart) if closed.contains(&shard) => self.image_of_closed(apart, shard, sink)?,
+                _ => self.image(shard, sink)?,
+            };
             longest_hold = longest_hold.max(held);
         }
         if let Some(imaging) = imaging {
@@ -233,6 +253,10 @@ impl Engine {
     fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
+        let closed = self.store.which_closed();
+        if !closed.is_empty() && !self.state().is_complete() {
+            return Err(EngineError::Closed);
+        }
         let (mut start_lsn, mut imaging) = (log.tail(), None);
         if !self.state().appends() {
             start_lsn = self.append_gap(log);
@@ -246,6 +270,6 @@ impl Engine {
         self.tables.encode(&mut prologue);
         self.libraries.encode(&mut prologue);
         drop(all);
-        Ok(Beginning { start_lsn, prologue, switches, imaging })
+        Ok(Beginning { start_lsn, prologue, closed, switches, imaging })
     }
 }

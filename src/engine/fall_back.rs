@@ -81,22 +81,7 @@ impl Engine {
     }
 
     fn read_shards(&self, log: &Arc<Log>, durable: Lsn, shards: &[usize]) -> Result<(), EngineError> {
-        let mut only = vec![false; self.store.shard_count()];
-        shards.iter().for_each(|shard| only[*shard] = true);
-        let apart = loop {
-            let mut apart = self.apart(log, &only);
-            let mut report = RecoveryReport::default();
-            apart.read_up_to(log, durable, &mut report)?;
-            if report.gap {
-                return Err(EngineError::Gap);
-            }
-            let lacks = apart.only.take().map(|only| only.lacks.into_inner()).unwrap_or_default();
-            if lacks.is_empty() {
-                break apart;
-            }
-            // Something was moved from these shards into the group, so they must be read too.
-            lacks.into_iter().for_each(|shard| only[shard] = true);
-        };
+        let apart = self.read_apart(log, durable, shards)?;
         for shard in shards.iter().copied() {
             self.store.clear_shard(shard);
             self.store.set_rereading(true);
@@ -109,6 +94,34 @@ impl Engine {
         self.count_items();
         shards.iter().for_each(|shard| self.store.shard_is_read(*shard));
         Ok(())
+    }
+
+    /// A second engine that has read some shards, and those from which something was moved into them, as they were at
+    /// an LSN up to which everything is on disk.
+    ///
+    /// # Errors
+    /// The log is not complete up to there, or cannot be read.
+    pub(super) fn read_apart(
+        &self,
+        log: &Arc<Log>,
+        upto: Lsn,
+        shards: &[usize],
+    ) -> Result<Self, EngineError> {
+        let mut only = vec![false; self.store.shard_count()];
+        shards.iter().for_each(|shard| only[*shard] = true);
+        loop {
+            let mut apart = self.apart(log, &only);
+            let mut report = RecoveryReport::default();
+            apart.read_up_to(log, upto, &mut report)?;
+            if report.gap {
+                return Err(EngineError::Gap);
+            }
+            let lacks = apart.only.take().map(|only| only.lacks.into_inner()).unwrap_or_default();
+            if lacks.is_empty() {
+                return Ok(apart);
+            }
+            lacks.into_iter().for_each(|shard| only[shard] = true);
+        }
     }
 
     /// A second engine that takes only the keys of some shards, to read them from disk.

@@ -3,7 +3,9 @@
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
+use crate::log::{Log, Lsn};
 use crate::store::{Holder, Mode, Owner, PieceEnd, SpaceOwners};
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A record ends after so many bytes; after a few under test, so that there are several records.
@@ -67,6 +69,39 @@ impl Engine {
         }
         sink(lsn, &record)?;
         Ok(longest)
+    }
+
+    /// A second engine that has read the closed shards from disk, as they are at an LSN.
+    pub(super) fn read_closed(
+        &self,
+        log: &Arc<Log>,
+        upto: Lsn,
+        closed: &[usize],
+    ) -> Result<Self, EngineError> {
+        tracing::warn!(shards = closed.len(), "the checkpoint takes closed shards from the log");
+        log.sync(upto)?;
+        self.read_apart(log, upto, closed)
+    }
+
+    /// As [`Engine::image`] of a closed shard, which `apart` has read. No change is made to a shard while it is closed,
+    /// so what it was when `apart` read it holds still.
+    ///
+    /// # Errors
+    /// [`EngineError::Closed`] if the shard was opened meanwhile, and those of `sink`.
+    pub(super) fn image_of_closed(
+        &self,
+        apart: &Self,
+        shard: usize,
+        sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), EngineError>,
+    ) -> Result<u64, EngineError> {
+        let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
+        if !locked.holds_closed() {
+            return Err(EngineError::Closed);
+        }
+        let lsn = self.tail();
+        self.save.shards_read.store(shard + 1, Relaxed);
+        drop(locked);
+        apart.image(shard, &mut |_, record| sink(lsn, record))
     }
 
     /// The owners of all spaces. A shard is locked.

@@ -115,9 +115,12 @@ pub enum EngineError {
     /// The data is being read from disk, so memory holds nothing sound that could be written.
     #[error("the data is being read from disk")]
     Loading,
-    /// Memory holds a value that is half changed, so it must not be written.
+    /// A value in memory may be half changed, so it must not be written, and there is no complete log from which its
+    /// shard could be read.
     #[error(
-        "a part of the data is closed since a change of it panicked; a restart reads it again from the log"
+        "a fault of the program interrupted a change, so a part of the data is closed, and no checkpoint is written \
+         while there is no complete log; a restart (SHUTDOWN NOSAVE or FORCE) or DEBUG RELOAD NOSAVE goes back to the \
+         last checkpoint"
     )]
     Closed,
     /// Another checkpoint is being written.

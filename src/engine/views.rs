@@ -160,7 +160,11 @@ impl Engine {
         for table in self.tables.with_templates() {
             let (mut seen, mut last) = (0, None);
             self.store.walk(locked, table.id, (from << UNIT_SHIFT, u64::MAX), &mut |_, partition| {
-                let unit = walk_order(self.store.hash(partition.key())) >> UNIT_SHIFT;
+                let hash = self.store.hash(partition.key());
+                if self.store.is_closed(self.store.shard_of(hash)) {
+                    return ControlFlow::Continue(());
+                }
+                let unit = walk_order(hash) >> UNIT_SHIFT;
                 if cut.is_some_and(|cut| unit >= cut) {
                     return ControlFlow::Break(());
                 }

@@ -70,7 +70,8 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
     } else {
         engine.admits_under(locked, is_write(command))
     };
-    if locked.holds_closed() || command.has(flag::WHOLE) && engine.store.has_closed() {
+    let meets_closed = locked.holds_closed() || command.has(flag::WHOLE) && engine.store.has_closed();
+    if meets_closed && !command.has(flag::DESPITE_CLOSED) {
         return Err(NotNow::Closed);
     }
     match outcome {

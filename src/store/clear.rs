@@ -2,7 +2,6 @@
 
 use super::Store;
 use super::shown::KeyClasses;
-use super::side::DbCount;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
 impl Store {
@@ -32,12 +31,8 @@ impl Store {
         self.lose_images(shard);
         self.copies.forget_where(|spot| spot.shard == shard);
         raw.clear();
-        self.open(shard);
-        let side = &self.sides[shard];
-        side.generation.fetch_add(1, Relaxed);
+        self.note_emptied(shard);
         // A position that is never settled, so no reader is shown the shard before it was read again.
-        side.positions.set(KeyClasses::ALL, u64::MAX);
-        side.counts.iter().for_each(DbCount::reset);
-        side.rosters.write().clear();
+        self.sides[shard].positions.set(KeyClasses::ALL, u64::MAX);
     }
 }

@@ -1,8 +1,10 @@
 //! Closed shards. If a change panics while it is carried out, a value may be half changed, for which no later change
 //! was made. Its shard is closed then: nothing shows it, changes it or writes it to a checkpoint until its data is read
-//! from disk again. The other shards are served.
+//! from disk again. The other shards are served. Walks over the keys leave it out.
 
+use super::side::DbCount;
 use super::{Locked, Store};
+use crate::effect::is_own;
 use std::sync::atomic::Ordering::{AcqRel, Relaxed};
 
 impl Store {
@@ -18,13 +20,27 @@ impl Store {
         self.closed.load(Relaxed)
     }
 
-    /// Whether a shard is closed.
-    pub(super) fn is_closed(&self, shard: usize) -> bool {
+    /// Which shards are closed, in ascending order. Exact while all shards are held.
+    pub fn which_closed(&self) -> Vec<usize> {
+        (0..self.shard_count()).filter(|shard| self.is_closed(*shard)).collect()
+    }
+
+    /// Whether a shard is closed. Exact for a thread that holds it.
+    #[inline]
+    pub fn is_closed(&self, shard: usize) -> bool {
         self.has_closed() && self.sides[shard].closed.load(Relaxed)
     }
 
-    /// Opens a shard, whose entries were removed. The caller holds it exclusively.
-    pub(super) fn open(&self, shard: usize) {
+    /// Notes that all entries of a shard were removed, which opens it. The caller holds it exclusively.
+    pub(super) fn note_emptied(&self, shard: usize) {
+        let side = &self.sides[shard];
+        side.generation.fetch_add(1, Relaxed);
+        side.counts.iter().for_each(DbCount::reset);
+        side.rosters.write().clear();
+        self.open(shard);
+    }
+
+    fn open(&self, shard: usize) {
         if self.sides[shard].closed.swap(false, Relaxed) {
             self.closed.fetch_sub(1, Relaxed);
         }
@@ -38,6 +54,26 @@ impl Locked<'_> {
         self.store.has_closed()
             && (0..self.store.shard_count())
                 .any(|shard| self.store.is_closed(shard) && self.holds_shard(shard))
+    }
+
+    /// Whether a closed shard has keys of the server's own databases. All shards are held. O(entries of the closed
+    /// shards).
+    pub fn closed_have_own_keys(&self) -> bool {
+        let has_own = |shard| self.entries(shard).any(|entry| is_own(entry.space()));
+        self.store.which_closed().into_iter().any(has_own)
+    }
+
+    /// Empties the closed shards and opens them. All shards are held exclusively, all databases of clients are empty,
+    /// and there are neither tables nor keys of the server's own in the closed shards: so what memory holds is known
+    /// again.
+    pub fn open_emptied(&mut self) {
+        let store = self.store;
+        for shard in store.which_closed() {
+            let Some(raw) = self.raw_mut(shard) else { continue };
+            raw.clear();
+            store.note_emptied(shard);
+            tracing::warn!(shard, "a closed shard is open again: all databases were emptied");
+        }
     }
 
     /// Closes the shard of a hash. It is held exclusively.
@@ -60,7 +96,8 @@ impl Locked<'_> {
         if !store.sides[shard].closed.swap(true, Relaxed) {
             tracing::error!(
                 shard,
-                "a change was interrupted by a fault of the program; the keys of its shard are closed until a restart"
+                "a change was interrupted by a fault of the program; the keys of its shard are closed until a restart or \
+                 DEBUG RELOAD NOSAVE"
             );
             store.closed.fetch_add(1, Relaxed);
             // A walk over the shards that is under way has seen no consistent state.

@@ -7,6 +7,8 @@
 //! other slots: then one call walks the shard from its first slot to its last. It repeats some keys but misses none,
 //! and makes progress even if the table is reorganised often. A walk over partitions of tables may follow the keys. Its
 //! position stands in the bits of generation and shard, and its slot is one that no shard has.
+//!
+//! The walks for clients leave closed shards out.
 
 use super::access::noise;
 use super::raw_table;
@@ -172,7 +174,7 @@ impl Locked<'_> {
         slots: &mut usize,
         visit: &mut dyn FnMut(&Entry),
     ) -> bool {
-        let Some(raw) = self.raw(step.shard) else { return true };
+        let Some(raw) = self.raw_if_open(step.shard) else { return true };
         let generation = u64::from(self.store.sides[step.shard].generation.load(Relaxed)) & GENERATION_MASK;
         let restart = step.slot != 0 && step.generation != generation;
         if restart {
@@ -196,8 +198,13 @@ impl Locked<'_> {
         true
     }
 
+    /// The table of a shard that is held, unless the shard is closed.
+    fn raw_if_open(&self, shard: usize) -> Option<&raw_table::Raw> {
+        self.raw(shard).filter(|_| !self.store.is_closed(shard))
+    }
+
     fn each_in(&self, shard: usize, space: u32, visit: &mut dyn FnMut(&Entry)) {
-        let Some(raw) = self.raw(shard) else { return };
+        let Some(raw) = self.raw_if_open(shard) else { return };
         for entry in raw_table::entries(raw) {
             if entry.space() == space && !entry.expired(self.now) {
                 visit(entry);
@@ -211,7 +218,7 @@ impl Locked<'_> {
     }
 
     fn random_in(&self, shard: usize, space: u32, accept: &mut dyn FnMut(&Entry) -> bool) -> bool {
-        let Some(raw) = self.raw(shard) else { return false };
+        let Some(raw) = self.raw_if_open(shard) else { return false };
         let buckets = raw.buckets();
         let start = noise() as usize % buckets.max(1);
         for i in 0..buckets {

@@ -1,6 +1,6 @@
 //! Tests that a failure stays local, and that memory is counted as the allocator counts it.
 
-use crate::harness::{Client, Server, Value};
+use crate::harness::{Client, Server, Value, until};
 
 const DEBUG: [&str; 2] = ["--enable-debug-command", "yes"];
 
@@ -34,8 +34,7 @@ fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
     const KEYS: usize = 100;
     let mut server = Server::start(&[&DEBUG[..], &["--appendonly", "yes", "--shards", "8"]].concat());
     let mut other = server.client();
-    let is_closed =
-        |reply: &Value| reply.is_error() && reply.to_string().contains("MISCONF A change of a key");
+    let is_closed = |reply: &Value| reply.is_error() && reply.to_string().contains(CLOSED);
     for round in ["reload", "restart"] {
         (0..KEYS).for_each(|n| assert!(other.run(&format!("SET key:{n} {round}")).is_ok()));
         assert!(other.run("SET broken before").is_ok());
@@ -46,10 +45,7 @@ fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
             "SET broken x",
             "DEL broken",
             "MGET key:1 broken",
-            "KEYS *",
-            "SCAN 0",
-            "RANDOMKEY",
-            "FLUSHALL",
+            "FLUSHDB",
             "SWAPDB 0 1",
             "TABLE.CREATE t PK id S",
             "EVAL return(redis.call('get','broken')) 0",
@@ -58,9 +54,6 @@ fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
             let reply = other.run(line);
             assert!(is_closed(&reply), "{line}: {reply}");
         }
-        for line in ["SAVE", "BGSAVE"] {
-            assert!(other.run(line).to_string().contains("a change of it panicked"), "{line}");
-        }
         assert!(other.run("MULTI").is_ok());
         other.run("GET broken");
         assert!(is_closed(&other.run("EXEC")));
@@ -68,6 +61,8 @@ fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
         let replies: Vec<Value> = (0..KEYS).map(|n| other.run(&format!("APPEND key:{n} !"))).collect();
         let closed = replies.iter().filter(|reply| is_closed(reply)).count();
         assert!((1..KEYS / 2).contains(&closed), "{closed} of {KEYS}");
+        // The log has what the closed shard is, so a checkpoint can be written.
+        assert!(other.run("SAVE").is_ok());
         if round == "reload" {
             assert!(other.run("DEBUG RELOAD NOSAVE").is_ok());
         } else {
@@ -83,6 +78,119 @@ fn a_value_whose_change_panicked_is_not_shown_until_it_is_read_again() {
         }
         assert!(other.run("SAVE").is_ok());
     }
+}
+
+const CLOSED: &str = "MISCONF A change of a key";
+
+/// Sets some keys, and closes the shard of the key `broken`. Returns how many of the keys are served.
+fn close_a_shard(server: &Server) -> usize {
+    let mut client = server.client();
+    (0..100).for_each(|n| assert!(client.run(&format!("SET key:{n} v")).is_ok()));
+    assert_eq!(server.client().run("DEBUG PANIC broken WITHIN"), Value::Eof);
+    assert_eq!(server.info("closed_shards"), "1");
+    (0..100).filter(|n| !client.run(&format!("GET key:{n}")).is_error()).count()
+}
+
+#[test]
+fn walks_leave_a_closed_shard_out() {
+    let server = Server::start(&[&DEBUG[..], &["--shards", "8"]].concat());
+    let served = close_a_shard(&server);
+    assert!((50..100).contains(&served), "{served}");
+    let mut client = server.client();
+    let all = client.run("KEYS *");
+    let scanned = client.run("SCAN 0 COUNT 1000");
+    assert_eq!((all.items().len(), scanned.items()[1].items().len()), (served, served));
+    for key in all.items().iter().chain([&client.run("RANDOMKEY")]) {
+        assert_eq!(client.run(&format!("GET {}", key.text())).text(), "v");
+    }
+    assert!(client.run("DBSIZE").int().unwrap() >= served as i64);
+    client.run("MULTI");
+    client.run("KEYS *");
+    assert_eq!(client.run("EXEC").items()[0].items().len(), served);
+}
+
+#[test]
+fn flushall_opens_a_closed_shard() {
+    for log in ["yes", "no"] {
+        let mut server = Server::start(&[&DEBUG[..], &["--appendonly", log, "--shards", "8"]].concat());
+        close_a_shard(&server);
+        let mut client = server.client();
+        assert!(client.run("FLUSHALL").is_ok());
+        assert_eq!((server.info("closed_shards").as_str(), client.run("DBSIZE").int()), ("0", Some(0)));
+        assert!(client.run("SET broken whole").is_ok());
+        assert!(client.run("SAVE").is_ok());
+        assert!(client.run("SET later 1").is_ok());
+        server.crash();
+        let left = server.client().run("KEYS *").items().len();
+        assert_eq!(left, if log == "yes" { 2 } else { 1 });
+        assert_eq!(server.client().run("GET broken").text(), "whole");
+    }
+}
+
+/// Items stay, so a shard that may have some is not made sound by emptying the databases.
+#[test]
+fn flushall_leaves_a_shard_closed_that_may_have_items() {
+    let server = Server::start(&DEBUG);
+    assert!(server.client().run("TABLE.CREATE t PK id S").is_ok());
+    let served = close_a_shard(&server);
+    let mut client = server.client();
+    assert!(client.run("FLUSHALL").to_string().contains(CLOSED));
+    assert_eq!(client.run("KEYS *").items().len(), served, "nothing was changed");
+}
+
+/// The last checkpoint is the only sound copy of a closed shard, so no other replaces it.
+#[test]
+fn without_a_log_an_end_is_refused_while_a_shard_is_closed_unless_it_is_to_lose_what_is_new() {
+    for word in ["NOSAVE", "FORCE"] {
+        let flags = [&DEBUG[..], &["--appendonly", "no", "--save", "1 1", "--shards", "8"]].concat();
+        let mut server = Server::start(&flags);
+        let mut client = server.client();
+        assert!(client.run("SET broken before").is_ok());
+        assert!(client.run("SAVE").is_ok());
+        close_a_shard(&server);
+        let told = |server: &Server| server.log().matches("and no checkpoint is written").count();
+        until("the save point tells that it is refused", || told(&server) > 0);
+        assert_eq!(server.info("rdb_last_bgsave_status"), "err");
+        for line in ["SAVE", "BGSAVE", "DEBUG RELOAD"] {
+            let reply = client.run(line).to_string();
+            assert!(
+                reply.contains("a part of the data is closed") && reply.contains("NOSAVE"),
+                "{line}: {reply}"
+            );
+        }
+        assert_eq!(told(&server), 1, "it is told once");
+        for line in ["SHUTDOWN", "SHUTDOWN SAVE"] {
+            assert_eq!(client.run(line).to_string(), "-ERR Errors trying to SHUTDOWN. Check logs.");
+        }
+        assert!(server.log().contains("SHUTDOWN is refused: a fault of the program interrupted a change"));
+        server.terminate();
+        until("the signal is refused", || {
+            server.log().contains("the server goes on, because data would be lost")
+        });
+        assert!(!client.run("DBSIZE").is_error());
+        assert_eq!(server.ended(), None);
+        client.run(&format!("SHUTDOWN {word}"));
+        assert!(server.wait().success());
+        server.up();
+        assert_eq!(server.client().run("GET broken").text(), "before");
+    }
+}
+
+/// The names of functions in a backtrace take tens of megabytes from the first panic on.
+#[test]
+fn a_panic_evicts_nothing() {
+    let flags = ["--maxmemory", "20mb", "--maxmemory-policy", "allkeys-lru", "--hz", "100"];
+    let server = Server::start(&[&DEBUG[..], &flags].concat());
+    let mut client = server.client();
+    assert!(!client.run("DEBUG POPULATE 1000 key 1000").is_error());
+    for _ in 0..2 {
+        assert_eq!(server.client().run("DEBUG PANIC"), Value::Eof);
+        assert!(client.run("SET one more").is_ok());
+    }
+    assert!(server.log().contains("rust_begin_unwind"), "functions are named");
+    assert_eq!((server.info("evicted_keys").as_str(), client.run("DBSIZE").int()), ("0", Some(1001)));
+    let apart: u64 = server.info("mem_not_counted_for_evict").parse().unwrap();
+    assert!(apart > 1 << 20, "{apart}");
 }
 
 #[test]

@@ -180,7 +180,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key db",
     ),
     key(
-        spec("randomkey", 1, READ | flag::WHOLE, walk::randomkey),
+        spec("randomkey", 1, READ | flag::WHOLE | flag::DESPITE_CLOSED, walk::randomkey),
         "1.0.0",
         "O(1)",
         "Names a random key.",
@@ -188,7 +188,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["request_policy:all_shards", "response_policy:special", "nondeterministic_output"]),
     key(
-        spec("keys", 2, READ | flag::WHOLE | flag::LONG | flag::DANGEROUS, walk::keys),
+        spec("keys", 2, READ | flag::WHOLE | flag::LONG | flag::DANGEROUS | flag::DESPITE_CLOSED, walk::keys),
         "1.0.0",
         "O(N) where N is the number of keys in the store.",
         "Names all keys that match a pattern.",
@@ -197,7 +197,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     .categories(&["dangerous"])
     .tips(&["request_policy:all_shards", "nondeterministic_output_order"]),
     key(
-        spec("scan", -2, READ | flag::WHOLE, walk::scan),
+        spec("scan", -2, READ | flag::WHOLE | flag::DESPITE_CLOSED, walk::scan),
         "2.8.0",
         "O(1) for every call, O(N) for a whole walk over N keys.",
         "Walks over the keys of the database.",

@@ -2,6 +2,7 @@
 
 use super::as_text::{assert_shown, show};
 use super::moved::{fill, key_in};
+use super::switches::until;
 use super::*;
 use crate::engine::image::between;
 use crate::engine::{EngineError, LiftError, NotNow, Over};
@@ -50,7 +51,6 @@ fn the_shard_of_a_change_that_panicked_is_closed_until_its_data_is_read_again() 
     assert_eq!(over(&engine, &other, |_| ()), Ok(()));
     let extended = |tx: &mut Tx<'_>| assert!(!tx.locked_mut().try_extend(engine.store.hash(&list)));
     assert_eq!(over(&engine, &other, extended), Ok(()));
-    assert!(matches!(engine.save(), Err(EngineError::Closed)));
     engine.reload(false).unwrap();
     assert_eq!(engine.store.closed_shards(), 0);
     assert_shown(&show(&engine), &before, "read again");
@@ -107,10 +107,13 @@ fn what_is_undone_as_a_whole_closes_nothing() {
     assert_eq!(engine.store.closed_shards(), 1);
 }
 
+/// The first try fails, since the image of the shard is lost, or is refused; the next one takes the shard from the log.
 #[test]
-fn a_checkpoint_that_has_not_read_a_value_which_is_half_changed_then_fails() {
+fn a_checkpoint_during_which_a_shard_is_closed_is_exact() {
     for shard in [0, 7] {
-        let engine = filled(&SimDisk::new(93));
+        let disk = SimDisk::new(93);
+        let engine = filled(&disk);
+        let before = show(&engine);
         let key = key_in(&engine, shard, 0);
         let mut pieces = 0;
         between::pieces(move |engine| {
@@ -119,11 +122,79 @@ fn a_checkpoint_that_has_not_read_a_value_which_is_half_changed_then_fails() {
                 panics(|| drop(over(engine, &key, |tx| tx.apply(bad_push(&key)))));
             }
         });
-        let saved = engine.save();
+        engine.save().unwrap();
         between::nothing();
-        assert!(matches!(saved, Err(EngineError::Closed)), "{saved:?}");
+        assert_eq!((engine.store.closed_shards(), checkpoints_of(&engine)), (1, 1));
         assert!(!engine.store.images_are_registered());
+        assert_recovers(engine, &disk, &before);
     }
+}
+
+/// How many checkpoints were written.
+fn checkpoints_of(engine: &Engine) -> u64 {
+    engine.save.count.load(Relaxed)
+}
+
+/// Ends the process by a power cut; the newest checkpoint and the log then show what was there before.
+fn assert_recovers(engine: Arc<Engine>, disk: &SimDisk, before: &[String]) {
+    engine.sync().unwrap();
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    assert_shown(&show(&open(disk, AppendFsync::No).unwrap()), before, "a restart");
+}
+
+/// What was moved into a closed shard, and written since the last checkpoint, is in its image.
+#[test]
+fn a_checkpoint_takes_a_closed_shard_from_the_log() {
+    let disk = SimDisk::new(95);
+    let engine = filled(&disk);
+    engine.save().unwrap();
+    let (from, to, list) = (key_in(&engine, 6, 1), key_in(&engine, 3, 5), key_in(&engine, 3, 0));
+    {
+        let mut record = Vec::new();
+        let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+        tx.move_key((0, &from), (0, &to)).unwrap();
+        tx.commit();
+    }
+    let push = ListChange::Push { front: true, values: List::Slices(&[b"late"]) }.on(0, &list);
+    commit(&engine, &[push]);
+    let before = show(&engine);
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    // Both checkpoints that are kept are such ones.
+    engine.save().unwrap();
+    engine.save().unwrap();
+    assert_eq!((engine.store.closed_shards(), engine.save.last_ok.load(Relaxed)), (1, true));
+    assert_recovers(engine, &disk, &before);
+}
+
+/// Beside the other shards of today, the shard of the last checkpoint would make a state that never was.
+#[test]
+fn without_a_complete_log_no_checkpoint_is_written_while_a_shard_is_closed() {
+    let disk = SimDisk::new(96);
+    let engine = filled(&disk);
+    let always = crate::config::SavePoint { seconds: 0, changes: 1 };
+    configure(&engine, &Arc::new(Settings { save: vec![always], ..(*unlogged()).clone() })).unwrap();
+    engine.save().unwrap();
+    let before = show(&engine);
+    let (list, other) = (key_in(&engine, 3, 0), key_in(&engine, 4, 0));
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    commit(&engine, &[Effect::Delete { db: 0, key: &other }]);
+    engine.clock.as_manual().unwrap().advance_ms(6_000);
+    engine.check_save_points();
+    assert!(!engine.save.running.load(Relaxed) && !engine.save.last_ok.load(Relaxed), "INFO tells it");
+    for save in [None, Some(true)] {
+        let ended = engine.end(save, false);
+        assert!(matches!(ended, Err(EngineError::Closed)), "{ended:?}");
+    }
+    for refused in [engine.save(), engine.start_save(), engine.reload(true).map(drop)] {
+        assert!(matches!(refused, Err(EngineError::Closed)), "{refused:?}");
+    }
+    assert_eq!(checkpoints_of(&engine), 1);
+    engine.reload(false).unwrap();
+    assert_shown(&show(&engine), &before, "the last checkpoint");
+    engine.clock.as_manual().unwrap().advance_ms(6_000);
+    engine.check_save_points();
+    until(|| engine.save.last_ok.load(Relaxed));
 }
 
 /// The walk of a lifting ends where it may change nothing. When it is called again it makes items of all that is left.
