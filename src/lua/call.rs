@@ -13,9 +13,9 @@ use super::host::{self, Go};
 use crate::resp::Reply;
 use crate::text::{parse_f64, write_f64};
 use mlua::ffi::{
-    LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_Number, lua_State, lua_checkstack, lua_createtable, lua_error,
-    lua_gettop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring, lua_pushnil, lua_pushnumber,
-    lua_rawset, lua_rawseti, lua_settop, lua_tolstring, lua_tonumber, lua_type,
+    LUA_TNIL, LUA_TNUMBER, LUA_TSTRING, lua_Number, lua_State, lua_atpanic, lua_checkstack, lua_createtable,
+    lua_error, lua_gettop, lua_pushboolean, lua_pushlightuserdata, lua_pushlstring, lua_pushnil,
+    lua_pushnumber, lua_rawset, lua_rawseti, lua_settop, lua_tolstring, lua_tonumber, lua_type,
 };
 use mlua::{Function, Lua, Result};
 use smallvec::SmallVec;
@@ -70,6 +70,31 @@ pub(super) fn lend<R>(lent: Option<(&[&[u8]], &[&[u8]])>, body: impl FnOnce() ->
         std::panic::resume_unwind(panic);
     }
     done
+}
+
+/// Makes an interpreter safe to run short of memory.
+///
+/// # Errors
+/// There is not even memory for this.
+pub(super) fn fortify(lua: &Lua) -> Result<()> {
+    /// Nearly all references to values that an interpreter may have, which is Lua's limit on a stack.
+    const REFERENCES: usize = 7_800;
+    // SAFETY: the closure calls nothing that raises an error, and leaves the stack as it was.
+    unsafe {
+        lua.exec_raw::<()>((), |state| {
+            lua_atpanic(state, no_way_out);
+        })?;
+    }
+    // References stand on a stack of their own, which grows as they are made. To grow it while memory is short would be
+    // an error where nothing catches it, and Lua ends the process then.
+    let held: Result<Vec<mlua::String>> = (0..REFERENCES).map(|_| lua.create_string("")).collect();
+    held.map(drop)
+}
+
+/// What Lua calls before it ends the process.
+unsafe extern "C-unwind" fn no_way_out(_: *mut lua_State) -> c_int {
+    tracing::error!("an error in the interpreter of scripts that nothing catches");
+    std::process::abort()
 }
 
 /// A function that returns lists of the keys and of the other arguments, or nothing where none are lent.
@@ -157,6 +182,8 @@ unsafe fn carry_out(state: *mut lua_State, raises: bool) -> c_int {
                 true
             }
             Asked::Answered(start, len) => {
+                // The reply takes the arguments' room.
+                lua_settop(state, 0);
                 let mut reply = std::slice::from_raw_parts(start, len);
                 push_value(state, &mut reply);
                 *start == b'-'
@@ -500,6 +527,8 @@ mod tests {
         }
         let many = run("return #redis.call('args', unpack(ARGV))", &[], &vec![&b"x"[..]; 6000], 0);
         assert_eq!(many.unwrap(), ":6000\r\n");
+        let most = "local s = ('x'):rep(8200) return #redis.call('args', string.byte(s, 1, 7990))";
+        assert_eq!(run(most, &[], &[], 0).unwrap(), ":7990\r\n");
     }
 
     #[test]

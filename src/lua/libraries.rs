@@ -115,7 +115,8 @@ impl LoadedLibraries {
         before.into_values().for_each(|library| self.free(&library.contents));
         let functions = self.all.iter().flat_map(|library| &library.contents.functions);
         self.by_name = functions.map(|function| (folded(&function.name), Rc::clone(function))).collect();
-        self.version = version;
+        // What could not be loaded is tried again with the next call.
+        self.version = if errors.is_empty() { version } else { (0, 0) };
         errors
     }
 
@@ -184,7 +185,7 @@ impl LoadedLibraries {
 /// Runs a library's text. Gives the text of what it raised, if nothing better is known of it.
 fn run(sandbox: &Sandbox, host: &mut dyn Host, chunk: &Function, limit: usize) -> Result<Option<Vec<u8>>> {
     sandbox.set_loading.call::<()>(true)?;
-    sandbox.lua.set_memory_limit(limit)?;
+    sandbox.limit_memory(limit)?;
     let ran = with_host(host, || sandbox.run.call::<(bool, Value)>(chunk));
     sandbox.lua.set_memory_limit(0)?;
     sandbox.set_loading.call::<()>(false)?;

@@ -69,6 +69,15 @@ impl Sandbox {
         Ok(Self { lua, environment, globals, run, kind, library, set_loading, call })
     }
 
+    /// Limits the interpreter's memory to so many bytes, 0 for no limit. What earlier runs have left behind does not
+    /// count.
+    pub(super) fn limit_memory(&self, limit: usize) -> Result<()> {
+        if limit != 0 && self.lua.used_memory() > limit / 2 {
+            self.lua.gc_collect()?;
+        }
+        self.lua.set_memory_limit(limit).map(drop)
+    }
+
     /// Compiles text as a function whose globals are those of scripts.
     pub(super) fn compile(&self, text: &[u8]) -> Result<Function> {
         compile(&self.lua, text, "@user_script", &self.environment)

@@ -1,6 +1,6 @@
 //! A thread's interpreter.
 
-use super::call::lend;
+use super::call::{fortify, lend};
 use super::errors::{Failure, plain};
 use super::host::{self, Host, with_host};
 use super::libraries::{Contents, LoadedLibraries, Registered};
@@ -76,8 +76,9 @@ pub fn memory_in_use() -> usize {
 /// # Errors
 /// Why there is none.
 pub fn with_vm<R>(body: impl FnOnce(&mut Vm) -> R) -> std::result::Result<R, String> {
-    VM.with_borrow_mut(|vm| {
-        let vm = match vm {
+    VM.with(|vm| {
+        let mut vm = vm.try_borrow_mut().map_err(|_| "a script is running".to_owned())?;
+        let vm = match &mut *vm {
             Some(vm) => vm,
             None => vm.insert(Vm::new().map_err(|error| plain(&error))?),
         };
@@ -89,6 +90,7 @@ impl Vm {
     fn new() -> Result<Self> {
         let seed = Random::from_os().map_or(0, |mut random| random.next_u64() as i32);
         let sandbox = Sandbox::new(seed)?;
+        fortify(&sandbox.lua)?;
         let libraries = LoadedLibraries::new(&sandbox.lua)?;
         let mut vm =
             Self { sandbox, compiled: AHashMap::new(), libraries, counted: 0, collect_above: GARBAGE };
@@ -215,11 +217,7 @@ impl Vm {
             }
             Program::Function(function) => Some(self.libraries.callback(function)?),
         };
-        if limit != 0 && lua.used_memory() > limit / 2 {
-            // What earlier runs have left behind must not count as this one's.
-            lua.gc_collect()?;
-        }
-        lua.set_memory_limit(limit)?;
+        self.sandbox.limit_memory(limit)?;
         let ran = with_host(&mut *host, || {
             lend(lent, || match program {
                 Program::Script(script) => run.call::<(bool, Value)>(script),

@@ -180,3 +180,19 @@ fn there_may_be_many_libraries() {
     assert!(client.run("FUNCTION FLUSH").is_ok());
     assert_eq!(error_of(&client.run("FCALL f0_1 0")), "ERR Function not found");
 }
+
+/// A script that asks for INFO is run by an interpreter that INFO would ask.
+#[test]
+fn info_answers_within_scripts_and_functions() {
+    let server = Server::start(&["--save", "", "--io-threads", "1"]);
+    let mut client = server.client();
+    load(
+        &mut client,
+        "lib",
+        "redis.register_function('asks', function() return redis.call('info', 'memory') end)",
+    );
+    assert!(client.run("INFO memory").text().contains("number_of_functions:1\r\n"));
+    for asking in ["EVAL \"return redis.call('info','memory')\" 0", "FCALL asks 0"] {
+        assert!(client.run(asking).text().contains("number_of_functions:1\r\n"), "{asking}");
+    }
+}

@@ -208,6 +208,30 @@ fn memory_that_a_script_takes_is_bounded() {
     );
 }
 
+/// Memory that is short is an error of the script wherever it happens, and nothing else.
+#[test]
+fn a_script_may_run_out_of_memory_anywhere() {
+    let server = Server::start(&["--save", "", "--io-threads", "1"]);
+    let mut client = server.client();
+    assert!(client.run("GEOADD g 1 1 a 2 2 b 3 3 c").is_ok() || client.run("EXISTS g") == Value::Int(1));
+    let hungry = [
+        "local d = '1' for n = 1, 900 do d = '[' .. d .. ']' end local t = {} for n = 1, 1e6 do t[n] = cjson.decode(d) end",
+        "local t = {} for n = 1, 1e6 do t[n] = redis.call('geosearch', 'g', 'fromlonlat', 1, 1, 'byradius', 1000, 'km', 'withcoord') end",
+        "local t = {} for n = 1, 1e6 do t[n] = coroutine.wrap(function() coroutine.yield(pcall(redis.call, 'nosuch')) end) t[n]() end",
+        "local t = {} for n = 1, 1e6 do t[n] = cmsgpack.unpack(cmsgpack.pack({n, {n, {n}}})) end",
+    ];
+    for limit in (700..3000).step_by(700) {
+        assert!(client.run(&format!("CONFIG SET lua-memory-limit {limit}kb")).is_ok());
+        for script in hungry {
+            error_of(&eval(&mut client, script, &[], &[]));
+        }
+    }
+    assert!(client.run("CONFIG SET lua-memory-limit 64mb").is_ok());
+    assert_eq!(eval(&mut client, "return 1", &[], &[]), Value::Int(1));
+    let most = "local s = ('x'):rep(8200) return redis.call('rpush', 'l', string.byte(s, 1, 7985))";
+    assert_eq!(eval(&mut client, most, &[], &[]), Value::Int(7985));
+}
+
 #[test]
 fn scripts_of_eval_are_kept_in_bounded_number() {
     let server = Server::start(&["--save", ""]);

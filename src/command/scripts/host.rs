@@ -8,9 +8,10 @@ use crate::config::Settings;
 use crate::engine::{Again, Tx};
 use crate::env::memory;
 use crate::lua::{Flags, Go, Host, LogLevel};
-use crate::node::running::{Inside, LongScript, StopRequest};
+use crate::node::running::{Inside, LongScript, RunningScripts, StopRequest};
 use crate::resp::Reply;
 use smallvec::SmallVec;
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -56,6 +57,26 @@ pub(super) enum Why {
     Ending,
 }
 
+/// A script's entry among those that run for long, until it is dropped: a command that panics ends the run too.
+struct Entered<'s> {
+    list: &'s RunningScripts,
+    script: Arc<LongScript>,
+}
+
+impl Deref for Entered<'_> {
+    type Target = LongScript;
+
+    fn deref(&self) -> &LongScript {
+        &self.script
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.list.leave(&self.script);
+    }
+}
+
 /// The host of a run.
 pub(super) struct ScriptHost<'h, 't> {
     tx: &'h mut Tx<'t>,
@@ -79,7 +100,7 @@ pub(super) struct ScriptHost<'h, 't> {
     is_final: bool,
     inside: Box<Inside>,
     /// Its entry among those that run for long.
-    running: Option<Arc<LongScript>>,
+    running: Option<Entered<'h>>,
     why: Option<Why>,
 }
 
@@ -134,9 +155,6 @@ impl<'h, 't> ScriptHost<'h, 't> {
         self.client.select(self.db);
         self.tx.db = self.db;
         self.client.inside.set(Some(self.inside));
-        if let Some(running) = self.running {
-            self.server.running.leave(&running);
-        }
         self.why
     }
 
@@ -148,9 +166,10 @@ impl<'h, 't> ScriptHost<'h, 't> {
         let running = Arc::new(LongScript::new((self.name)(), self.args, is_function, since));
         running.wrote.store(self.wrote, Relaxed);
         // Its shards are noted first: who finds it among the running ones can tell at once whether it is in the way.
-        self.running = Some(Arc::clone(&running));
+        let list = &self.server.running;
+        self.running = Some(Entered { list, script: Arc::clone(&running) });
         self.note_shards();
-        self.server.running.enter(running);
+        list.enter(running);
     }
 
     /// Notes the shards that the script holds, for those who would wait for them.
