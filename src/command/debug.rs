@@ -220,6 +220,7 @@ fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
             outcome => break outcome.map_err(|error| Fail::text(format!("ERR {error}")))?,
         }
     };
+    super::find_functions(cx.server);
     tracing::warn!("the data was read again from disk: {} keys in {} ms", report.keys, report.millis);
     cx.out.ok();
     Ok(())

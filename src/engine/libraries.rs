@@ -1,4 +1,5 @@
-//! The libraries of functions that exist: their names and texts. What they mean is for others to know.
+//! The libraries of functions that exist: their names and texts. What they mean is for others to find out, who note
+//! here which functions they found.
 
 use crate::effect::{Effect, Structural};
 use parking_lot::RwLock;
@@ -6,11 +7,42 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::*};
 
+/// A function of a library, as an interpreter registered it.
+#[derive(Debug)]
+pub struct FunctionInfo {
+    /// Its name.
+    pub name: Box<[u8]>,
+    /// What it is said to do.
+    pub description: Option<Box<[u8]>>,
+    /// Its flags, a bit for each.
+    pub flags: u8,
+}
+
+/// A library.
+#[derive(Clone)]
+pub struct Library {
+    /// Its text.
+    pub code: Arc<[u8]>,
+    /// Its functions in the order of their registration, once an interpreter has loaded it.
+    pub functions: Option<Arc<[FunctionInfo]>>,
+}
+
+/// How much there is of libraries.
+#[derive(Clone, Copy, Default)]
+pub struct LibraryFigures {
+    /// How many libraries.
+    pub libraries: usize,
+    /// How many functions, of the libraries whose functions are known.
+    pub functions: usize,
+    /// How many bytes the libraries' texts have.
+    pub bytes: usize,
+}
+
 /// All libraries. They change only while every shard is locked, so what a transaction has looked up stays true while it
 /// holds a shard.
 pub struct Libraries {
     id: u64,
-    by_name: RwLock<BTreeMap<Box<[u8]>, Arc<[u8]>>>,
+    by_name: RwLock<BTreeMap<Box<[u8]>, Library>>,
     generation: AtomicU64,
 }
 
@@ -31,27 +63,48 @@ impl Libraries {
         (self.id, self.generation.load(Acquire))
     }
 
-    /// The text of a library.
-    pub fn get(&self, name: &[u8]) -> Option<Arc<[u8]>> {
-        self.by_name.read().get(name).cloned()
+    /// Whether there is a library of that name.
+    pub fn has(&self, name: &[u8]) -> bool {
+        self.by_name.read().contains_key(name)
     }
 
-    /// The names and texts of all libraries, in the order of their names.
-    pub fn list(&self) -> Vec<(Box<[u8]>, Arc<[u8]>)> {
-        self.by_name.read().iter().map(|(name, code)| (name.clone(), Arc::clone(code))).collect()
+    /// The names of all libraries and these, in the order of their names.
+    pub fn list(&self) -> Vec<(Box<[u8]>, Library)> {
+        self.by_name.read().iter().map(|(name, library)| (name.clone(), library.clone())).collect()
     }
 
-    /// How many there are, and the bytes of their texts.
-    pub fn figures(&self) -> (usize, usize) {
-        let all = self.by_name.read();
-        (all.len(), all.values().map(|code| code.len()).sum())
+    /// How much there is.
+    pub fn figures(&self) -> LibraryFigures {
+        let mut figures = LibraryFigures::default();
+        for library in self.by_name.read().values() {
+            figures.libraries += 1;
+            figures.functions += library.functions.as_ref().map_or(0, |functions| functions.len());
+            figures.bytes += library.code.len();
+        }
+        figures
+    }
+
+    /// Whether the functions of all libraries are known.
+    pub fn are_known(&self) -> bool {
+        self.by_name.read().values().all(|library| library.functions.is_some())
+    }
+
+    /// Notes the functions of the library that has this text, unless that was done.
+    pub fn describe(&self, name: &[u8], code: &[u8], functions: impl FnOnce() -> Arc<[FunctionInfo]>) {
+        match self.by_name.write().get_mut(name) {
+            Some(library) if library.functions.is_none() && *library.code == *code => {
+                library.functions = Some(functions());
+            }
+            _ => {}
+        }
     }
 
     /// Applies the creation, change or removal of a library; ignores other changes.
     pub(super) fn apply(&self, change: &Structural<'_>) {
         match *change {
             Structural::LibraryPut { name, code } => {
-                self.by_name.write().insert(name.into(), code.into());
+                let library = Library { code: code.into(), functions: None };
+                self.by_name.write().insert(name.into(), library);
             }
             Structural::LibraryDrop { name } => {
                 self.by_name.write().remove(name);
@@ -73,7 +126,7 @@ impl Libraries {
 
     /// The effects that make these libraries, for a checkpoint.
     pub(super) fn encode(&self, out: &mut Vec<u8>) {
-        for (name, code) in self.by_name.read().iter() {
+        for (name, Library { code, .. }) in self.by_name.read().iter() {
             Effect::from(Structural::LibraryPut { name, code }).encode(out);
         }
     }

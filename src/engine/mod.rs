@@ -53,7 +53,7 @@ pub use durability::{DurabilityState, Event, Level, LogState, Phase, ReplyGate};
 pub use events::{AtCommit, Classes, FieldNames, KeyEvent, KeyEvents, Listener, Listeners};
 pub use items::Growth;
 pub use journal::{JournalStats, NotNow, Settling};
-pub use libraries::Libraries;
+pub use libraries::{FunctionInfo, Libraries, Library, LibraryFigures};
 pub use lift::{LiftError, item_of_hash};
 pub use open_log::SettledWaker;
 pub use recover::RecoveryReport;

@@ -71,16 +71,28 @@ pub fn memory_in_use() -> usize {
     IN_USE.load(Relaxed)
 }
 
-/// Calls `body` with the thread's interpreter, which is made when it is first needed.
+/// Forgets an interpreter in which something panicked: it may be in the middle of anything.
+struct Forgotten<'v>(&'v mut Option<Vm>);
+
+impl Drop for Forgotten<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            *self.0 = None;
+        }
+    }
+}
+
+/// Calls `body` with the thread's interpreter, which is made when it is first needed and again after a panic.
 ///
 /// # Errors
 /// Why there is none.
 pub fn with_vm<R>(body: impl FnOnce(&mut Vm) -> R) -> std::result::Result<R, String> {
     VM.with(|vm| {
         let mut vm = vm.try_borrow_mut().map_err(|_| "a script is running".to_owned())?;
-        let vm = match &mut *vm {
+        let kept = Forgotten(&mut vm);
+        let vm = match &mut *kept.0 {
             Some(vm) => vm,
-            None => vm.insert(Vm::new().map_err(|error| plain(&error))?),
+            None => kept.0.insert(Vm::new().map_err(|error| plain(&error))?),
         };
         Ok(body(vm))
     })
@@ -121,19 +133,20 @@ impl Vm {
         Ok(function)
     }
 
-    /// Loads the libraries that there are now, unless that was done: `version` is theirs, and `codes` gives their
-    /// texts. Gives the errors of those that cannot be loaded. `limit`: see [`Vm::run`].
+    /// Whether the libraries of a version are loaded.
+    pub fn knows(&self, version: (u64, u64)) -> bool {
+        self.libraries.is_of(version)
+    }
+
+    /// Loads the libraries that there are now: their version and their texts. Gives the errors of those that cannot be
+    /// loaded. `limit`: see [`Vm::run`].
     pub fn know_libraries(
         &mut self,
         host: &mut dyn Host,
-        version: (u64, u64),
-        codes: impl FnOnce() -> Vec<Arc<[u8]>>,
+        libraries: ((u64, u64), Vec<Arc<[u8]>>),
         limit: usize,
     ) -> Vec<Vec<u8>> {
-        if self.libraries.is_of(version) {
-            return Vec::new();
-        }
-        let errors = self.libraries.become_those(&self.sandbox, host, (version, codes()), limit);
+        let errors = self.libraries.become_those(&self.sandbox, host, libraries, limit);
         self.count_memory();
         errors
     }

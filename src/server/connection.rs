@@ -366,7 +366,7 @@ impl Connection {
             let ran = catch_unwind(AssertUnwindSafe(|| worker.run_long(&mut client, &args, &mut reply)));
             Some((client, reply.take(), ran.ok(), worker.stats))
         };
-        let result = match thread::run("command", work) {
+        let result = match thread::run_command(work) {
             Ok(result) => result,
             Err(error) => {
                 self.client = Some(client);

@@ -7,7 +7,7 @@ use super::notify::Notifier;
 use super::signal::Signals;
 use super::thread;
 use super::worker::Workers;
-use crate::command::Server;
+use crate::command::{Server, find_functions};
 use crate::config::{Changed, Refusal, Settings};
 use crate::engine::{EngineError, RecoveryReport};
 use crate::env::PidFile;
@@ -126,8 +126,12 @@ async fn serve(
     notifier: &Notifier,
     recovered: oneshot::Sender<()>,
 ) -> Result<Vec<JoinHandle<()>>, ServerError> {
-    let engine = Arc::clone(&server.engine);
-    let recovery = thread::run("recovery", move || engine.recover());
+    let recovering = Arc::clone(server);
+    let recovery = thread::run("recovery", move || {
+        let report = recovering.engine.recover()?;
+        find_functions(&recovering);
+        Ok::<_, EngineError>(report)
+    });
     let recovery = recovery.map_err(system("starting a thread that reads the data folder"))?;
     let report = tokio::select! {
         report = recovery => match report {

@@ -192,7 +192,41 @@ fn info_answers_within_scripts_and_functions() {
         "redis.register_function('asks', function() return redis.call('info', 'memory') end)",
     );
     assert!(client.run("INFO memory").text().contains("number_of_functions:1\r\n"));
-    for asking in ["EVAL \"return redis.call('info','memory')\" 0", "FCALL asks 0"] {
-        assert!(client.run(asking).text().contains("number_of_functions:1\r\n"), "{asking}");
+    let inside = [&["EVAL", "return redis.call('info', 'memory')", "0"], &["FCALL", "asks", "0"]];
+    for asking in inside {
+        let told = client.call(asking).text();
+        assert!(told.contains("number_of_functions:1\r\n"), "{told}");
     }
+}
+
+/// The functions are known after a start and after DEBUG RELOAD before one is called, and as many libraries as one likes
+/// are stored with no interpreter that loads them all.
+#[test]
+fn functions_are_known_before_they_are_called() {
+    let mut server = Server::start(&["--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    for at in 0..100 {
+        load(
+            &mut client,
+            &format!("lib{at}"),
+            &format!("redis.register_function('f{at}', function() return {at} end)"),
+        );
+    }
+    let counts = |client: &mut Client| {
+        let text = client.run("INFO memory").text();
+        assert!(
+            text.contains("number_of_functions:100\r\n") && text.contains("number_of_libraries:100\r\n"),
+            "{text}"
+        );
+    };
+    counts(&mut client);
+    server.kill9();
+    server.up();
+    let mut client = server.client();
+    counts(&mut client);
+    client.run("DEBUG RELOAD");
+    counts(&mut client);
+    let again =
+        client.call(&["FUNCTION", "LOAD", "#!lua name=other\nredis.register_function('F7', function() end)"]);
+    assert!(again.text().contains("Function F7 already exists"), "{again:?}");
 }

@@ -1,6 +1,7 @@
 //! The section about memory.
 
 use super::report::Report;
+use crate::engine::LibraryFigures;
 use crate::env::memory::{allocator_stats, kept_bytes};
 use crate::env::process;
 use std::sync::atomic::Ordering::Relaxed;
@@ -112,8 +113,7 @@ fn scripts(report: &mut Report<'_>) {
     report.line("used_memory_lua_human", human(interpreters));
     report.line("used_memory_scripts_eval", bytes);
     report.line("number_of_cached_scripts", count);
-    let (functions, libraries, texts) =
-        crate::command::scripts::function_counts(report.server, report.settings);
+    let LibraryFigures { libraries, functions, bytes: texts } = report.server.engine.libraries.figures();
     report.line("number_of_functions", functions);
     report.line("number_of_libraries", libraries);
     report.constant("used_memory_vm_functions:0");

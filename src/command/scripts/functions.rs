@@ -6,15 +6,14 @@ use super::script::end_long;
 use super::words::is_mode;
 use crate::config::Settings;
 use crate::effect::Structural;
-use crate::engine::{EFFECT_BYTES, Tx};
+use crate::engine::{EFFECT_BYTES, FunctionInfo, Library, Tx};
 use crate::env::{Clock, Instant};
 use crate::lua::{Contents, FLAG_NAMES, Go, Host, LogLevel, Vm, metadata, with_vm};
 use crate::resp::Reply;
 use crate::store::Holder;
 use crate::text::glob_match;
 use crate::value::rdb::{dump_functions, read_functions};
-use ahash::AHashSet;
-use std::cell::Cell;
+use ahash::AHashMap;
 use std::sync::Arc;
 
 /// A library may take so long to load, in milliseconds.
@@ -56,39 +55,46 @@ impl Host for Loading<'_> {
     }
 }
 
-/// Has the thread's interpreter load the libraries that there are.
+/// Has the thread's interpreter load the libraries that there are, and notes the functions of those whose functions are
+/// not known yet.
 pub(super) fn know_all(vm: &mut Vm, server: &Server, settings: &Settings) {
     let libraries = &server.engine.libraries;
-    let codes = || libraries.list().into_iter().map(|(_, code)| code).collect();
+    let version = libraries.version();
+    if vm.knows(version) {
+        return;
+    }
+    let codes = libraries.list().into_iter().map(|(_, library)| library.code).collect();
     let limit = settings.lua_memory_limit as usize;
-    for error in vm.know_libraries(&mut Loading::new(server, false), libraries.version(), codes, limit) {
+    for error in vm.know_libraries(&mut Loading::new(server, false), (version, codes), limit) {
         tracing::warn!("a library cannot be loaded: {}", String::from_utf8_lossy(&error));
+    }
+    for (contents, code) in vm.libraries() {
+        libraries.describe(&contents.name, code, || functions_of(contents));
+    }
+}
+
+fn functions_of(contents: &Contents) -> Arc<[FunctionInfo]> {
+    let functions = contents.functions.iter().map(|function| FunctionInfo {
+        name: function.name.clone(),
+        description: function.description.clone(),
+        flags: function.flags,
+    });
+    functions.collect()
+}
+
+/// Finds out the functions of all libraries, after these were read from disk. A thread whose interpreter is at work
+/// leaves it for the next call of a function.
+pub fn find_functions(server: &Server) {
+    let libraries = &server.engine.libraries;
+    if !libraries.are_known()
+        && let Err(why) = with_vm(|vm| know_all(vm, server, &server.config.snapshot()))
+    {
+        tracing::warn!("the libraries of functions are not loaded yet: {why}");
     }
 }
 
 fn interpreter<T>(body: impl FnOnce(&mut Vm) -> Result<T, Fail>) -> Result<T, Fail> {
     with_vm(body).map_err(|why| super::eval::no_interpreter(&why))?
-}
-
-thread_local! {
-    /// How many functions this thread's interpreter knew when they were counted last.
-    static COUNTED: Cell<usize> = const { Cell::new(0) };
-}
-
-/// How many functions and how many libraries there are, and the bytes of the libraries' texts.
-pub(in crate::command) fn counts(server: &Server, settings: &Settings) -> (usize, usize, usize) {
-    let (libraries, bytes) = server.engine.libraries.figures();
-    if libraries == 0 {
-        return (0, 0, 0);
-    }
-    let counted = with_vm(|vm| {
-        know_all(vm, server, settings);
-        vm.libraries().map(|(contents, _)| contents.functions.len()).sum()
-    });
-    // While the thread's interpreter runs a script that asks for this, it knows what it knew before.
-    let functions = counted.unwrap_or_else(|_| COUNTED.get());
-    COUNTED.set(functions);
-    (functions, libraries, bytes)
 }
 
 /// What becomes of libraries that are there already.
@@ -109,6 +115,10 @@ fn exists(name: &[u8]) -> Fail {
     Fail::bytes([b"ERR Library ", name, b" already exists"].concat())
 }
 
+fn function_exists(name: &[u8]) -> Fail {
+    Fail::bytes([b"ERR Function ", name, b" already exists"].concat())
+}
+
 /// Runs a change that needs every shard: in the transaction that the command is part of, or in one of its own.
 fn under_all<T>(
     cx: &mut Cx<'_, '_>,
@@ -121,23 +131,28 @@ fn under_all<T>(
 fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) -> Outcome {
     let (server, settings) = (cx.server, cx.settings);
     let bytes: usize = libraries.iter().map(|library| library.code.len() + EFFECT_BYTES).sum();
+    let mut functions = AHashMap::new();
+    for function in libraries.iter().flat_map(|library| &library.contents.functions) {
+        if functions.insert(function.name.to_ascii_lowercase(), &function.name).is_some() {
+            return Err(function_exists(&function.name));
+        }
+    }
     under_all(cx, |tx| {
-        know_all(vm, server, settings);
         let known = &tx.engine().libraries;
-        let names = || libraries.iter().map(|library| &library.contents.name);
+        if !known.are_known() {
+            know_all(vm, server, settings);
+        }
+        let mut old = if policy == Policy::Flush { Vec::new() } else { known.list() };
+        let is_new = |name: &[u8]| libraries.iter().any(|library| *library.contents.name == *name);
         if policy == Policy::Append
-            && let Some(name) = names().find(|name| known.get(name).is_some())
+            && let Some((name, _)) = old.iter().find(|(name, _)| is_new(name))
         {
             return Err(exists(name));
         }
-        let stays = |name: &[u8]| policy != Policy::Flush && !names().any(|new| **new == *name);
-        let mut functions: AHashSet<Vec<u8>> = AHashSet::new();
-        let old = vm.libraries().map(|(contents, _)| contents).filter(|contents| stays(&contents.name));
-        let new = libraries.iter().map(|library| &library.contents);
-        for function in old.chain(new).flat_map(|contents| &contents.functions) {
-            if !functions.insert(function.name.to_ascii_lowercase()) {
-                return Err(Fail::bytes([b"ERR Function ", &*function.name, b" already exists"].concat()));
-            }
+        old.retain(|(name, _)| !is_new(name));
+        let mut stays = old.iter().filter_map(|(_, library)| library.functions.as_deref()).flatten();
+        if let Some(name) = stays.find_map(|old| functions.get(&old.name.to_ascii_lowercase())) {
+            return Err(function_exists(name));
         }
         tx.ask(bytes)?;
         if policy == Policy::Flush {
@@ -145,6 +160,7 @@ fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) ->
         }
         for New { contents, code } in libraries {
             tx.apply(Structural::LibraryPut { name: &contents.name, code });
+            tx.engine().libraries.describe(&contents.name, code, || functions_of(contents));
         }
         Ok(())
     })
@@ -169,7 +185,7 @@ pub(super) fn load(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         [] => return Err(Fail::sub_syntax(args)),
     };
     let (name, _) = metadata(code).map_err(Fail::bytes)?;
-    if !replaces && cx.server.engine.libraries.get(&name).is_some() {
+    if !replaces && cx.server.engine.libraries.has(&name) {
         return Err(Fail::bytes([b"ERR Library '", name.as_slice(), b"' already exists"].concat()));
     }
     interpreter(|vm| {
@@ -213,7 +229,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 pub(super) fn delete(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let name = args[2];
     under_all(cx, |tx| {
-        if tx.engine().libraries.get(name).is_none() {
+        if !tx.engine().libraries.has(name) {
             return Err(Fail::new("ERR Library not found"));
         }
         tx.apply(Structural::LibraryDrop { name });
@@ -239,8 +255,8 @@ pub(super) fn flush(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 pub(super) fn dump(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    let codes: Vec<Arc<[u8]>> = cx.server.engine.libraries.list().into_iter().map(|(_, code)| code).collect();
-    cx.out.bulk(&dump_functions(codes.iter().map(|code| &**code)));
+    let libraries = cx.server.engine.libraries.list();
+    cx.out.bulk(&dump_functions(libraries.iter().map(|(_, library)| &*library.code)));
     Ok(())
 }
 
@@ -257,27 +273,27 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             return Err(Fail::bytes([b"ERR Unknown argument ", *word].concat()));
         }
     }
-    interpreter(|vm| {
-        know_all(vm, cx.server, cx.settings);
-        let matches = |contents: &Contents| pattern.is_none_or(|p| glob_match(p, &contents.name));
-        let shown: Vec<_> = vm.libraries().filter(|(contents, _)| matches(contents)).collect();
-        cx.out.array(shown.len());
-        for (contents, code) in shown {
-            show(cx.out, contents, with_code.then_some(code));
-        }
-        Ok(())
-    })
+    find_functions(cx.server);
+    let mut shown = cx.server.engine.libraries.list();
+    shown
+        .retain(|(name, library)| library.functions.is_some() && pattern.is_none_or(|p| glob_match(p, name)));
+    cx.out.array(shown.len());
+    for (name, library) in &shown {
+        show(cx.out, name, library, with_code);
+    }
+    Ok(())
 }
 
-fn show(out: &mut Reply, contents: &Contents, code: Option<&[u8]>) {
-    out.map(3 + usize::from(code.is_some()));
+fn show(out: &mut Reply, name: &[u8], library: &Library, with_code: bool) {
+    let functions = library.functions.as_deref().unwrap_or_default();
+    out.map(3 + usize::from(with_code));
     out.bulk(b"library_name");
-    out.bulk(&contents.name);
+    out.bulk(name);
     out.bulk(b"engine");
     out.bulk(b"LUA");
     out.bulk(b"functions");
-    out.array(contents.functions.len());
-    for function in &contents.functions {
+    out.array(functions.len());
+    for function in functions {
         out.map(3);
         out.bulk(b"name");
         out.bulk(&function.name);
@@ -292,9 +308,9 @@ fn show(out: &mut Reply, contents: &Contents, code: Option<&[u8]>) {
         out.set(flags.len());
         flags.iter().for_each(|(_, name)| out.simple(**name));
     }
-    if let Some(code) = code {
+    if with_code {
         out.bulk(b"library_code");
-        out.bulk(code);
+        out.bulk(&library.code);
     }
 }
 
@@ -304,7 +320,7 @@ pub(super) fn kill(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 pub(super) fn stats(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     let running = cx.server.running.all().into_iter().find(|script| script.is_function);
-    let (functions, libraries, _) = counts(cx.server, cx.settings);
+    let figures = cx.server.engine.libraries.figures();
     let out = &mut *cx.out;
     out.map(2);
     out.bulk(b"running_script");
@@ -327,8 +343,8 @@ pub(super) fn stats(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     out.bulk(b"LUA");
     out.map(2);
     out.bulk(b"libraries_count");
-    out.int(libraries as i64);
+    out.int(figures.libraries as i64);
     out.bulk(b"functions_count");
-    out.int(functions as i64);
+    out.int(figures.functions as i64);
     Ok(())
 }

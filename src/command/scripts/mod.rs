@@ -8,5 +8,5 @@ mod script;
 mod table;
 mod words;
 
-pub(super) use functions::counts as function_counts;
+pub use functions::find_functions;
 pub(super) use table::COMMANDS;

@@ -107,7 +107,9 @@ fn image(engine: &Engine) -> Vec<Vec<u8>> {
         }
     }
     all.extend(engine.tables.list().iter().map(|t| t.name.clone().into_bytes()));
-    all.extend(engine.libraries.list().iter().map(|(name, code)| [&**name, b" ", &**code].concat()));
+    all.extend(
+        engine.libraries.list().iter().map(|(name, library)| [&**name, b" ", &*library.code].concat()),
+    );
     all.sort();
     all
 }
