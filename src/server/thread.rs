@@ -162,7 +162,9 @@ mod tests {
             run(move || together.wait())
         };
         let all: Vec<_> = (0..MOST_IDLE + 2).map(|_| waiting()).collect();
-        all.into_iter().for_each(|one| drop(one.blocking_recv().unwrap()));
+        for one in all {
+            one.blocking_recv().unwrap();
+        }
         rest(MOST_IDLE);
         assert_eq!(POOL.idle.lock().len(), MOST_IDLE);
     }

@@ -199,8 +199,7 @@ fn info_answers_within_scripts_and_functions() {
     }
 }
 
-/// The functions are known after a start and after DEBUG RELOAD before one is called, and as many libraries as one likes
-/// are stored with no interpreter that loads them all.
+/// The functions are known after a start and after DEBUG RELOAD, before one is called.
 #[test]
 fn functions_are_known_before_they_are_called() {
     let mut server = Server::start(&["--enable-debug-command", "yes"]);
