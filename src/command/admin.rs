@@ -62,7 +62,7 @@ pub(super) static COMMANDS: &[Spec] =
             ),
         spec("slaveof", 3, flag::ADMIN | flag::NOSCRIPT | flag::STALE | flag::NO_ASYNC_LOADING, replica_of)
             .doc("server", "1.0.0", "O(1)", "The old name of REPLICAOF.", "<host port | NO ONE>"),
-        spec("wait", 3, flag::NOSCRIPT, wait)
+        spec("wait", 3, flag::TELLS, wait)
             .doc(
                 "generic",
                 "3.0.0",

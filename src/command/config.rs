@@ -90,12 +90,19 @@ fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
     let caller = Caller { local: cx.client.handle.is_local(), loading: cx.server.engine.is_loading() };
     let server = cx.server;
-    let held = cx.tx.locked();
-    server
-        .config
-        .set_with(&pairs, caller, |changed| apply_settings(server, changed, held))
-        .map_err(|error| failed(&error))?;
-    if !cx.client.in_exec && !held.holds_all() {
+    {
+        let held = cx.tx.locked();
+        server
+            .config
+            .set_with(&pairs, caller, |changed| apply_settings(server, changed, held))
+            .map_err(|error| failed(&error))?;
+    }
+    if cx.client.in_exec {
+        cx.tx.at_commit(server.notify_at_commit(), 0);
+    } else {
+        server.notify_as_configured();
+    }
+    if !cx.client.in_exec && !cx.tx.locked().holds_all() {
         // Eviction takes shards, so it does not run here if the transaction holds some; the next command evicts then.
         server.engine.evict_at_once();
     }

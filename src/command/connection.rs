@@ -43,7 +43,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Chooses the database of the connection.",
         "index",
     ),
-    spec("reset", 1, ALWAYS | flag::IN_MULTI | flag::IN_SUBSCRIPTION, reset).doc(
+    spec("reset", 1, ALWAYS | flag::IN_MULTI | flag::IN_SUBSCRIPTION | flag::SUBSCRIPTIONS, reset).doc(
         "connection",
         "6.2.0",
         "O(1)",

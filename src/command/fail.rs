@@ -1,5 +1,6 @@
 //! Errors with which commands answer. The text begins with a stable code word, as Redis's does.
 
+use crate::config::Settings;
 use crate::engine::NotNow;
 use crate::expr::ExprError;
 use crate::item::ItemError;
@@ -21,6 +22,13 @@ impl Fail {
     /// An error of composed text.
     pub fn text(text: impl Into<String>) -> Self {
         Self(Cow::Owned(text.into().into_bytes()))
+    }
+
+    /// A transaction that is all or nothing takes more memory than it may.
+    #[cold]
+    pub fn too_large(settings: &Settings) -> Self {
+        let most = settings.transaction_max_memory;
+        Self::text(format!("ERR the transaction takes more than {most} bytes (transaction-max-memory)"))
     }
 
     /// An error of composed bytes.

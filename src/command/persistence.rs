@@ -40,7 +40,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         .doc("server", "1.0.0", "O(1)", "Returns the time of the last checkpoint, in seconds since the epoch.", "")
         .categories(&["admin", "dangerous"])
         .tips(&["nondeterministic_output"]),
-    spec("waitaof", 4, flag::NOSCRIPT | flag::LONG, waitaof)
+    spec("waitaof", 4, flag::TELLS | flag::LONG, waitaof)
         .doc(
             "generic",
             "7.2.0",

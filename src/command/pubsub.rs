@@ -12,7 +12,8 @@ use crate::store::shown;
 use bytes::Bytes;
 use std::sync::Arc;
 
-const SUBSCRIBES: u64 = flag::PUBSUB | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::IN_SUBSCRIPTION;
+const SUBSCRIBES: u64 =
+    flag::PUBSUB | flag::NOSCRIPT | flag::LOADING | flag::STALE | flag::IN_SUBSCRIPTION | flag::SUBSCRIPTIONS;
 const PUBLISHES: u64 = flag::PUBSUB | flag::LOADING | flag::STALE | flag::FAST | flag::MAY_REPLICATE;
 const SHOWS: u64 = flag::PUBSUB | flag::LOADING | flag::STALE;
 const SHARD_CHANNELS: &[KeySpec] = &[keys_at(1, -1, 1, &["not_key"])];
@@ -214,7 +215,7 @@ fn publish(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
             };
             let shows = shows.max(seen);
             let publication = Publication { kind, channel: channel.into(), payload: payload.into(), shows };
-            cx.tx.at_commit(cx.server.broker.at_commit(publication));
+            cx.tx.at_commit(cx.server.broker.at_commit(publication), channel.len() + payload.len());
         }
         receivers
     } else {

@@ -1,6 +1,6 @@
-//! Whether a transaction's record has room for what a command may add to it.
+//! Whether a transaction has room for what a command may add to it.
 
-use super::{Command, Fail, is_write};
+use super::{Command, Fail, flag, is_write};
 use crate::config::Settings;
 use crate::engine::{EFFECT_BYTES, Tx};
 
@@ -14,12 +14,26 @@ pub fn record_bytes<'a>(args: impl Iterator<Item = &'a [u8]>) -> usize {
     args.map(|arg| 2 * arg.len() + EFFECT_BYTES).sum()
 }
 
-/// Checks that the transaction's record has room for what a command may add to it; the commands before it may have
-/// filled the record.
+/// Checks that a transaction may keep what a command publishes until it commits.
+fn check_told(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+    let publishes = command.has(flag::PUBSUB);
+    let more = if publishes { args.iter().map(|arg| arg.len()).sum() } else { 0 };
+    let most = settings.transaction_max_memory;
+    if (tx.told_bytes() + more) as u64 <= most {
+        return Ok(());
+    }
+    Err(Fail::text(format!(
+        "ERR what a transaction publishes and tells may take {most} bytes (transaction-max-memory)"
+    )))
+}
+
+/// Checks that the transaction's record has room for what a command may add to it, and that the transaction may keep
+/// what the command publishes; the commands before it may have filled both.
 ///
 /// # Errors
-/// That the change is too large.
+/// That the change, or what is told, is too large.
 pub fn fits(tx: &Tx<'_>, settings: &Settings, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+    check_told(tx, settings, command, args)?;
     if !is_write(command) {
         return Ok(());
     }

@@ -1,7 +1,7 @@
 //! The server's own commands where no referee can help: what differs from it, or depends on time.
 
-use super::Registry;
 use super::testing::Harness;
+use super::{MANY_ELEMENTS, Registry};
 use crate::config::RenamedCommand;
 
 /// What redis_exporter and client libraries read, by section.
@@ -177,6 +177,52 @@ fn a_pause_holds_writers_until_it_ends() {
     assert!(info(&mut harness, "clients").contains("paused_actions:write"));
     harness.run("CLIENT UNPAUSE");
     assert_eq!(harness.server.pause.until(true, &clock), None);
+}
+
+#[test]
+fn who_begins_or_ends_many_subscriptions_does_it_on_a_thread_of_its_own() {
+    let mut harness = Harness::new();
+    // In RESP3 a subscriber may begin a transaction.
+    harness.takes_long(&[b"HELLO", b"3"]);
+    let names: Vec<Vec<u8>> = (0..=MANY_ELEMENTS).map(|n| n.to_string().into_bytes()).collect();
+    let subscribe: Vec<&[u8]> =
+        std::iter::once(&b"SUBSCRIBE"[..]).chain(names.iter().map(Vec::as_slice)).collect();
+    assert!(harness.takes_long(&subscribe), "nothing was done so far");
+    for end in [&b"UNSUBSCRIBE"[..], b"RESET"] {
+        assert!(!harness.takes_long(&subscribe[..=MANY_ELEMENTS]));
+        assert!(!harness.takes_long(&[end]), "these are not too many");
+    }
+    harness.takes_long(&[b"HELLO", b"3"]);
+    assert!(!harness.takes_long(&subscribe[..=MANY_ELEMENTS]));
+    assert!(!harness.takes_long(&[b"SUBSCRIBE", b"one more"]));
+    assert!(harness.takes_long(&[b"UNSUBSCRIBE"]) && harness.takes_long(&[b"RESET"]));
+    assert!(!harness.takes_long(&[b"UNSUBSCRIBE", b"none"]));
+    assert!(!harness.takes_long(&[b"MULTI"]) && !harness.takes_long(&[b"UNSUBSCRIBE"]));
+    assert!(harness.takes_long(&[b"EXEC"]));
+}
+
+#[test]
+fn a_pause_of_writes_lets_scripts_go_on_that_declare_to_write_nothing() {
+    let mut harness = Harness::new();
+    let script = "\"#!lua flags=no-writes\\nreturn 1\"";
+    let library = "\"#!lua name=l\\nredis.register_function{function_name='f', callback=function() return 2 end, \
+                   flags={'no-writes'}}\"";
+    assert_eq!(harness.run(&format!("FUNCTION LOAD {library}")), "\"l\"");
+    let sha = harness.run(&format!("SCRIPT LOAD {script}"));
+    let calls = [
+        (format!("EVAL {script} 0"), ":1"),
+        (format!("EVALSHA {sha} 0"), ":1"),
+        ("FCALL f 0".to_owned(), ":2"),
+        ("EVAL_RO \"return 3\" 0".to_owned(), ":3"),
+    ];
+    harness.run("CLIENT PAUSE 100 WRITE");
+    // A command that is held back has no reply.
+    for (call, reply) in &calls {
+        assert_eq!(harness.run(call), *reply);
+        harness.run("MULTI");
+        harness.run(call);
+        assert_eq!(harness.run("EXEC"), format!("[{reply}]"), "{call}");
+    }
 }
 
 #[test]

@@ -91,6 +91,9 @@ pub mod flag {
     pub const SCRIPT: u64 = 1 << 37;
     /// Runs although a shard is closed: it leaves the shard out, or makes it sound.
     pub const DESPITE_CLOSED: u64 = 1 << 38;
+    /// Begins or ends subscriptions: takes long where these are more than
+    /// [`MANY_ELEMENTS`](super::MANY_ELEMENTS). It is then run as `LONG` says.
+    pub const SUBSCRIPTIONS: u64 = 1 << 39;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that

@@ -155,6 +155,10 @@ impl KeyEvents {
         self.heads.push(Head { class, name, db, ends: (key_end, self.bytes.len()), fields });
     }
 
+    fn memory(&self) -> usize {
+        self.heads.capacity() * size_of::<Head>() + self.bytes.capacity()
+    }
+
     /// The log must be settled up to this position before a client gets the events.
     pub fn position(&self) -> Lsn {
         self.position
@@ -279,12 +283,21 @@ pub(super) struct Told {
     before: Vec<(KeyEvents, AtCommit)>,
     /// The events since then.
     pub(super) events: KeyEvents,
+    /// About how many bytes `before` takes.
+    bytes_before: usize,
 }
 
 impl Told {
-    pub(super) fn at_commit(&mut self, then: AtCommit) {
+    /// `bytes`: about how many bytes it takes.
+    pub(super) fn at_commit(&mut self, then: AtCommit, bytes: usize) {
+        self.bytes_before += self.events.memory() + bytes + size_of::<(KeyEvents, AtCommit)>();
         let next = KeyEvents { author: self.events.author, ..KeyEvents::default() };
         self.before.push((std::mem::replace(&mut self.events, next), then));
+    }
+
+    /// About how many bytes it takes.
+    pub(super) fn memory(&self) -> usize {
+        self.bytes_before + self.events.memory()
     }
 
     /// Hands everything over in its order, at the position up to which the log must be settled before clients see it.

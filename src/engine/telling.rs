@@ -240,9 +240,14 @@ impl Tx<'_> {
     }
 
     /// Has something done when the transaction commits, in the order of these calls and of what is told. It is not done
-    /// if the transaction is undone.
-    pub fn at_commit(&mut self, then: AtCommit) {
-        self.telling.told.get_mut().get_or_insert_default().at_commit(then);
+    /// if the transaction is undone. `bytes`: about how many bytes it takes until then.
+    pub fn at_commit(&mut self, then: AtCommit, bytes: usize) {
+        self.telling.told.get_mut().get_or_insert_default().at_commit(then, bytes);
+    }
+
+    /// About how many bytes the transaction keeps of what it tells and does when it commits.
+    pub fn told_bytes(&self) -> usize {
+        self.telling.told.borrow().as_ref().map_or(0, |told| told.memory())
     }
 }
 

@@ -290,6 +290,11 @@ impl ClientHandle {
         ChannelKind::ALL.into_iter().any(|kind| self.subscribed(kind) > 0)
     }
 
+    /// How many names of all kinds the client has subscribed to.
+    pub fn subscriptions(&self) -> usize {
+        ChannelKind::ALL.into_iter().map(|kind| self.subscribed(kind)).sum()
+    }
+
     /// Asks a client to stop waiting, as if its time were up or with an error; false if it waits for no keys. If a
     /// thread is running its command again, the client stops waiting in either case: the command serves it, or the
     /// client gives up.

@@ -37,24 +37,32 @@ const LETTERS: [(KeyspaceEvents, Classes); 11] = [
 
 /// What is told.
 #[derive(Clone, Copy, Default)]
-struct Wanted {
+pub(super) struct Wanted {
     classes: Classes,
     /// On which channels.
     on: KeyspaceEvents,
 }
 
+/// What the option says, and what is told so far. They differ only within a transaction that sets the option: what it
+/// has done before is told as it was then.
+#[derive(Clone, Copy, Default)]
+struct Choice {
+    chosen: Wanted,
+    in_force: Wanted,
+}
+
 /// The listener that makes messages of events.
 pub(super) struct Notifications {
     broker: Arc<Broker>,
-    wanted: RwLock<Wanted>,
+    choice: RwLock<Choice>,
 }
 
 impl Notifications {
     pub(super) fn through(broker: Arc<Broker>) -> Self {
-        Self { broker, wanted: RwLock::default() }
+        Self { broker, choice: RwLock::default() }
     }
 
-    /// Chooses what is told. The caller has the listeners' classes worked out again.
+    /// Chooses what is told once it is put in force. The caller has the listeners' classes worked out again.
     pub(super) fn choose(&self, chosen: KeyspaceEvents) {
         let of_keys = chosen.has(KeyspaceEvents::KEYSPACE) || chosen.has(KeyspaceEvents::KEYEVENT);
         let of_fields = FIELDS.iter().any(|letter| chosen.has(*letter));
@@ -68,7 +76,17 @@ impl Notifications {
                 classes = classes.and(Classes::FIELD_NAMES);
             }
         }
-        *self.wanted.write() = Wanted { classes, on: chosen };
+        self.choice.write().chosen = Wanted { classes, on: chosen };
+    }
+
+    /// What was chosen last.
+    pub(super) fn chosen(&self) -> Wanted {
+        self.choice.read().chosen
+    }
+
+    /// Puts a choice in force.
+    pub(super) fn put_in_force(&self, chosen: Wanted) {
+        self.choice.write().in_force = chosen;
     }
 
     /// Queues a message on a channel whose name is made of these parts, if anybody gets it.
@@ -122,11 +140,12 @@ fn put_counted(name: &[u8], out: &mut Vec<u8>) {
 
 impl Listener for Notifications {
     fn classes(&self) -> Classes {
-        self.wanted.read().classes
+        let Choice { chosen, in_force } = *self.choice.read();
+        chosen.classes.and(in_force.classes)
     }
 
     fn hear(&self, events: &KeyEvents) {
-        let Wanted { classes, on } = *self.wanted.read();
+        let Wanted { classes, on } = self.choice.read().in_force;
         if !self.broker.roster.has_subscribers() {
             return;
         }

@@ -16,7 +16,7 @@ use super::shutdown::Shutdown;
 use super::stats::{Histogram, WorkerStats};
 use super::tracking::TrackingRequest;
 use crate::config::{Changed, Config, Refusal, Settings};
-use crate::engine::{Engine, Listener};
+use crate::engine::{AtCommit, Engine, Listener};
 use crate::env::{Instant, Random};
 use crate::lua::Scripts;
 use crate::store::{Holder, Holds};
@@ -148,6 +148,7 @@ impl<R> Server<R> {
             next_client: AtomicU64::new(1),
         };
         server.configure(&settings);
+        server.notify_as_configured();
         server
     }
 
@@ -162,6 +163,19 @@ impl<R> Server<R> {
         }
         self.notifications.choose(settings.notify_keyspace_events);
         self.engine.listeners.wants_changed();
+    }
+
+    /// Has keyspace events told as the configuration says now.
+    pub fn notify_as_configured(&self) {
+        self.notifications.put_in_force(self.notifications.chosen());
+        self.engine.listeners.wants_changed();
+    }
+
+    /// The same when a transaction commits: what it has told before is told as it was configured then. Some classes may
+    /// then be heard that are not wanted any more, until [`Self::notify_as_configured`] is called.
+    pub fn notify_at_commit(&self) -> AtCommit {
+        let (notifications, chosen) = (Arc::clone(&self.notifications), self.notifications.chosen());
+        Box::new(move |_| notifications.put_in_force(chosen))
     }
 
     /// Begins to track the keys of a client, or changes how they are tracked. What the client reads from here on

@@ -1,8 +1,10 @@
 //! ITEM.ATOMIC: transactions that are all or nothing, and the tokens by which each of them is carried out only once.
 
 use crate::command::{Command, Fail, flag, token_key};
+use crate::config::Settings;
 use crate::effect::{StringChange, TOKENS};
 use crate::engine::{EFFECT_BYTES, Tx};
+use crate::env::memory;
 use crate::node::Queue;
 use crate::resp::{Proto, Reply, ReplyDecoder};
 use crate::store::ValueRef;
@@ -29,8 +31,14 @@ pub(super) fn has_token(queue: &Queue<Command>, command: &Command, args: &[&[u8]
     }
 }
 
-/// Why the command whose reply begins at `mark` cancels the transaction, if it does.
-pub(super) fn cancels(tx: &Tx<'_>, out: &Reply, mark: usize) -> Option<String> {
+/// Why the command whose reply begins at `mark` cancels the transaction, if it does. `before`: what the thread had
+/// allocated before the transaction.
+pub(super) fn cancels(
+    tx: &Tx<'_>,
+    out: &Reply,
+    mark: usize,
+    (before, settings): (i64, &Settings),
+) -> Option<String> {
     if tx.refused() {
         return Some("ConditionalCheckFailed".to_owned());
     }
@@ -38,8 +46,13 @@ pub(super) fn cancels(tx: &Tx<'_>, out: &Reply, mark: usize) -> Option<String> {
         // The client would not learn the outcome, and a reply that is too large cannot be remembered with its token.
         return Some("ERR the replies are larger than client-output-buffer-limit allows".to_owned());
     }
-    let text = out.scalar_at(mark).strip_prefix(b"-")?;
-    Some(String::from_utf8_lossy(text).trim_end().to_owned())
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if let Some(error) = out.scalar_at(mark).strip_prefix(b"-") {
+        return Some(text(error));
+    }
+    // What the transaction can be undone by grows with it.
+    let taken = memory::thread_bytes() - before;
+    (taken > settings.transaction_max_memory as i64).then(|| text(&Fail::too_large(settings).0))
 }
 
 /// A token, and a digest by which it is seen whether the token comes with the same commands again.

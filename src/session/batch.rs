@@ -194,6 +194,7 @@ impl Worker {
         }
         if command.has(flag::LONG | flag::HEAVY | flag::SESSION) && takes_long(client, command, args)
             || command.has(flag::SIZED) && self.has_many_elements(client.db, command, args)
+            || command.has(flag::SUBSCRIPTIONS) && changes_many_subscriptions(client, args.len())
         {
             return Some(Stop::Long);
         }
@@ -276,7 +277,19 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     };
     // A script must not take a worker for long, and in a transaction it cannot be moved any more.
     multi.body_bytes > HEAVY_BYTES
-        || multi.queue.commands().iter().any(|queued| queued.command.has(flag::SCRIPT))
+        || multi.queue.commands().iter().any(|queued| {
+            queued.command.has(flag::SCRIPT)
+                || queued.command.has(flag::SUBSCRIPTIONS)
+                    && changes_many_subscriptions(client, queued.count_args())
+        })
+}
+
+/// Whether a command with so many arguments, its name included, begins or ends many subscriptions. One without others
+/// ends all.
+#[cold]
+fn changes_many_subscriptions(client: &Client, args: usize) -> bool {
+    let named = args - 1;
+    (if named == 0 { client.handle.subscriptions() } else { named }) > MANY_ELEMENTS
 }
 
 /// Whether a command's name is the beginning of a line of HTTP. Such a client is closed: a web page may have made a

@@ -10,6 +10,7 @@ use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, held_up, is_write};
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
+use crate::env::memory;
 use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
 use crate::resp::Reply;
 use crate::store::{Lent, Locked, Mode, Patience, shown};
@@ -68,6 +69,7 @@ fn exec(
         server: &server,
         out,
     };
+    let calls_admin = run.calls.iter().any(|call| call.command.has(flag::ADMIN));
     let ran = server.engine.transact(run.db, &mut record, &mut run);
     let Run { concluded, monitored, worker, client, .. } = run;
     // A transaction that was cancelled leaves everything as it was.
@@ -75,6 +77,10 @@ fn exec(
         shown::apart(|| server.engine.remove_expired(stale, &mut record));
     }
     worker.keep_record(record);
+    if !client.postponed && calls_admin {
+        // CONFIG SET may have left classes of events that nobody wants.
+        server.engine.listeners.wants_changed();
+    }
     let outcome = match ran {
         Ok((outcome, wrote, _)) => {
             if wrote {
@@ -149,7 +155,10 @@ impl UnitOfWork for Run<'_> {
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let queue = self.queue.commands();
         queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))?;
-        gate::check_pause(self.server, |bits| queue.iter().any(|queued| queued.command.has(bits)))
+        gate::check_pause(self.server, || {
+            let settings = &self.worker.settings;
+            self.calls.iter().any(|call| gate::is_pausable(self.server, settings, call.command, call.args))
+        })
     }
 
     fn run(&mut self, tx: &mut Tx<'_>) -> Self::Done {
@@ -283,6 +292,7 @@ impl Run<'_> {
         client.in_exec = true;
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
+        let bytes = memory::thread_bytes();
         for (index, queued) in self.calls.iter_mut().enumerate() {
             tx.forget_hashes();
             if let Some(known) = queued.known_hash(&server.engine.tables) {
@@ -330,7 +340,7 @@ impl Run<'_> {
                 self.concluded = index + 1;
             }
             if self.all_or_nothing
-                && let Some(reason) = atomic::cancels(tx, out, mark)
+                && let Some(reason) = atomic::cancels(tx, out, mark, (bytes, &*settings))
             {
                 cancelled = Some(Fail::text(format!("TXCANCELLED {index}:{reason}")));
                 break;

@@ -5,13 +5,16 @@ use super::call::Call;
 use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::record::record_bytes;
-use crate::command::{Client, Command, Fail, Multi, Server, check_checkpoint, flag, is_write};
+use crate::command::{
+    Client, Command, Fail, Multi, Server, check_checkpoint, declares_no_writes, flag, is_write,
+};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::node::Queue;
 use crate::node::handle::state;
 use crate::store::{Locked, shown};
+use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// What becomes of a command that no gate refuses.
@@ -53,13 +56,27 @@ pub(super) fn check_locked(engine: &Engine, locked: &Locked<'_>, command: &Comma
 }
 
 /// Whether CLIENT PAUSE lets a command go on under its locks that passed its gates before the pause began. CLIENT PAUSE
-/// holds every shard when it begins, so once it is answered no command that it forbids changes anything.
+/// holds every shard when it begins, so once it is answered no command that it forbids changes anything. `is_held`: a
+/// pause of writes holds the command back.
 #[inline]
-pub(super) fn check_pause(server: &Server, has: impl Fn(u64) -> bool) -> Result<(), NotNow> {
-    match server.pause.until(has(PAUSABLE), &server.engine.clock) {
+pub(super) fn check_pause(server: &Server, is_held: impl FnOnce() -> bool) -> Result<(), NotNow> {
+    match pause_of(server, is_held) {
         Some(_) => Err(NotNow::Paused),
         None => Ok(()),
     }
+}
+
+#[inline]
+fn pause_of(server: &Server, is_held: impl FnOnce() -> bool) -> Option<Instant> {
+    server.pause.until(true, &server.engine.clock)?;
+    server.pause.until(is_held(), &server.engine.clock)
+}
+
+/// Whether a pause of writes holds a command back. It does not hold back a script that declares that it writes nothing.
+#[cold]
+pub(super) fn is_pausable(server: &Server, settings: &Settings, command: &Command, args: &[&[u8]]) -> bool {
+    command.has(PAUSABLE)
+        && !(command.has(flag::SCRIPT) && declares_no_writes(server, settings, command, args))
 }
 
 #[cold]
@@ -139,7 +156,14 @@ pub(super) fn check(
     if durability.phase() == Phase::Ending && touches(flag::WRITE) {
         return Ok(Verdict::Wait(server.engine.clock.instant().after_ms(ENDING_MILLIS)));
     }
-    if let Some(until) = server.pause.until(touches(PAUSABLE), &server.engine.clock) {
+    let held = || {
+        let mut all = queue.into_iter().flat_map(Queue::iter);
+        is_pausable(server, settings, command, args)
+            || all.any(|(queued, own)| {
+                is_pausable(server, settings, queued, &own.collect::<SmallVec<[&[u8]; 8]>>())
+            })
+    };
+    if let Some(until) = pause_of(server, held) {
         return Ok(Verdict::Wait(until));
     }
     Ok(Verdict::Go)

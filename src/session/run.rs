@@ -77,7 +77,9 @@ impl UnitOfWork for OneCommand<'_> {
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let command = self.call.command;
         gate::check_locked(engine, locked, command)?;
-        gate::check_pause(self.server, |bits| command.has(bits))
+        gate::check_pause(self.server, || {
+            gate::is_pausable(self.server, self.settings, command, self.call.args)
+        })
     }
 
     #[inline(always)]

@@ -444,3 +444,55 @@ fn long_commands_of_many_clients_have_few_threads() {
     waiting.iter_mut().for_each(|client| client.send(&["DEBUG", "SLEEP", "600"]).unwrap());
     assert_eq!(observer.run("KEYS *").items().len(), KEYS);
 }
+
+/// What a transaction publishes is kept until it commits, so it is bounded.
+#[test]
+fn what_a_transaction_publishes_is_bounded() {
+    const MOST: usize = 3 << 20;
+    let server = Server::start(&["--transaction-max-memory", "3mb"]);
+    let (mut client, mut subscriber) = (server.client(), server.client());
+    subscriber.run("SUBSCRIBE c");
+    let refused =
+        format!("ERR what a transaction publishes and tells may take {MOST} bytes (transaction-max-memory)");
+    client.run("MULTI");
+    let text = "x".repeat(1 << 20);
+    for _ in 0..4 {
+        client.call(&["PUBLISH", "c", &text]);
+    }
+    client.run("SET k v");
+    let replies = client.run("EXEC").items();
+    let errors: Vec<&Value> = replies.iter().filter(|reply| reply.is_error()).collect();
+    assert!(errors.len() == 2 && replies[4].is_ok(), "{replies:?}");
+    assert!(errors.iter().all(|error| error.to_string().contains(&refused)), "{errors:?}");
+    let script = "for n = 1, 100 do redis.call('PUBLISH', 'c', string.rep('x', 1048576)) end";
+    let reply = client.call(&["EVAL", script, "0"]);
+    assert!(reply.to_string().contains(&refused), "{reply}");
+    // A script that goes on in spite of the errors tells no more.
+    let script = "local failed = 0; for n = 1, 100 do \
+                  if type(redis.pcall('PUBLISH', 'c', string.rep('x', 1048576))) == 'table' then \
+                  failed = failed + 1 end end return failed";
+    assert_eq!(client.call(&["EVAL", script, "0"]), Value::Int(98));
+    client.run("PUBLISH c end");
+    for _ in 0..6 {
+        assert_eq!(subscriber.read().items()[2].text().len(), 1 << 20);
+    }
+    assert_eq!(subscriber.read().items()[2].text(), "end");
+}
+
+#[test]
+fn item_atomic_is_cancelled_when_it_takes_too_much_memory() {
+    let server = Server::start(&["--transaction-max-memory", "3mb"]);
+    let mut client = server.client();
+    let text = "x".repeat(1 << 20);
+    let script = "for n = 1, 100 do redis.call('SET', KEYS[1] .. n, string.rep('x', 1048576)) end";
+    let many: Vec<Vec<&str>> = ["a", "b", "c", "d"].iter().map(|key| vec!["SET", key, &text]).collect();
+    for calls in [many, vec![vec!["SET", "a", "1"], vec!["EVAL", script, "1", "k"]]] {
+        client.run("MULTI");
+        client.run("ITEM.ATOMIC");
+        calls.iter().for_each(|call| drop(client.call(call)));
+        let reply = client.run("EXEC").to_string();
+        let right = "ERR the transaction takes more than 3145728 bytes (transaction-max-memory)";
+        assert!(reply.contains("TXCANCELLED") && reply.contains(right), "{reply}");
+        assert_eq!(client.run("DBSIZE"), Value::Int(0), "nothing is left of it");
+    }
+}

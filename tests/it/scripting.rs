@@ -400,3 +400,43 @@ fn what_a_script_could_be_undone_by_takes_bounded_memory() {
     assert!(grown < 800 * MB, "{grown} bytes for 1.6 GB that were replaced");
     assert_eq!(client.run("STRLEN k"), Value::Int(4_000_401));
 }
+
+/// As in Redis from 7.2 on; the referee refuses most of them.
+#[test]
+fn what_waits_answers_at_once_in_a_script() {
+    let server = Server::start(&[]);
+    let mut client = server.client();
+    assert!(client.run("XGROUP CREATE s g $ MKSTREAM").is_ok());
+    client.run("RPUSH l a b c d e");
+    for (call, reply) in [
+        ("'BLPOP', 'none', 'l', 0", "[\"l\", \"a\"]"),
+        ("'BRPOP', 'l', 0", "[\"l\", \"e\"]"),
+        ("'BLMOVE', 'l', 'm', 'LEFT', 'LEFT', 0", "\"b\""),
+        ("'BRPOPLPUSH', 'l', 'm', 0", "\"d\""),
+        ("'BLPOP', 'none', 0", "nil"),
+        ("'BLMOVE', 'none', 'm', 'LEFT', 'LEFT', 0", "nil"),
+        ("'BLMPOP', 0, 1, 'none', 'LEFT'", "nil"),
+        ("'BZPOPMIN', 'none', 0", "nil"),
+        ("'BZMPOP', 0, 1, 'none', 'MIN'", "nil"),
+        ("'XREAD', 'BLOCK', 0, 'STREAMS', 's', '$'", "nil"),
+        ("'XREADGROUP', 'GROUP', 'g', 'c', 'BLOCK', 0, 'STREAMS', 's', '>'", "nil"),
+        ("'WAIT', 1, 0", "0"),
+    ] {
+        let got = client.call(&["EVAL", &format!("return redis.call({call})"), "0"]);
+        let shown = match &got {
+            Value::Array(items) => format!("[{}]", items.iter().map(word).collect::<Vec<_>>().join(", ")),
+            other => word(other),
+        };
+        assert_eq!(shown, reply, "{call}");
+    }
+    let local_and_replicas = client.call(&["EVAL", "return redis.call('WAITAOF', 0, 1, 0)", "0"]).items();
+    assert_eq!(local_and_replicas.len(), 2);
+}
+
+fn word(value: &Value) -> String {
+    match value {
+        Value::Int(number) => number.to_string(),
+        value if value.is_null() => "nil".to_owned(),
+        value => format!("\"{}\"", value.text()),
+    }
+}

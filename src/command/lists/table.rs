@@ -7,7 +7,7 @@ const READ: u64 = flag::READONLY;
 const WRITE: u64 = flag::WRITE;
 const ADD: u64 = flag::WRITE | flag::DENYOOM;
 const FAST_ADD: u64 = flag::WRITE | flag::DENYOOM | flag::FAST;
-const WAIT: u64 = flag::WRITE | flag::NOSCRIPT | flag::BLOCKING;
+const WAIT: u64 = flag::WRITE | flag::BLOCKING;
 
 const FROM_AND_TO: &[KeySpec] =
     &[keys_at(1, 0, 1, &["RW", "access", "delete"]), keys_at(2, 0, 1, &["RW", "insert"])];

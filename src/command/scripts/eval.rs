@@ -151,6 +151,7 @@ pub(super) fn conclude(
         (RunEnd::Abandoned, Some(Why::Killed)) => {
             Err(Fail::text(format!("ERR Script killed by user with SCRIPT KILL. script: {}.", name())))
         }
+        (RunEnd::Abandoned, Some(Why::TooLarge)) => Err(Fail::too_large(cx.settings)),
         (RunEnd::Abandoned, Some(Why::Ending)) => Err(Fail::new("ERR the server is shutting down")),
         // The transaction is run again.
         (RunEnd::Abandoned, Some(Why::Again) | None) => Ok(()),

@@ -55,6 +55,8 @@ pub(super) enum Why {
     Killed,
     /// The server ends, and what was done cannot be undone.
     Ending,
+    /// It is part of a transaction that is all or nothing, and takes too much memory.
+    TooLarge,
 }
 
 /// A script's entry among those that run for long, until it is dropped: a command that panics ends the run too.
@@ -271,11 +273,9 @@ impl<'h, 't> ScriptHost<'h, 't> {
         if reads_only && (is_write(command) || command.has(flag::MAY_REPLICATE)) {
             return Err(READ_ONLY);
         }
-        if writes {
-            fits(self.tx, self.settings, command, args)?;
-            if !self.wrote {
-                self.check_first_write(command)?;
-            }
+        fits(self.tx, self.settings, command, args)?;
+        if writes && !self.wrote {
+            self.check_first_write(command)?;
         }
         Ok(())
     }
@@ -346,8 +346,12 @@ impl<'h, 't> ScriptHost<'h, 't> {
         if self.tx.lacks_shards() {
             return self.abandon(Why::Again);
         }
-        if memory::thread_bytes() - self.bytes > MOST_KEPT && self.keep_less() == Go::Abandon {
+        let taken = memory::thread_bytes() - self.bytes;
+        if taken > MOST_KEPT && self.keep_less() == Go::Abandon {
             return Go::Abandon;
+        }
+        if self.tx.undoable() && taken > self.settings.transaction_max_memory as i64 {
+            return self.abandon(Why::TooLarge);
         }
         if counts_lookups(command) {
             self.inside.lookups.0 += self.tx.hits() - hits;

@@ -1,5 +1,6 @@
 //! Scripts and functions: EVAL, FCALL and their kin, SCRIPT and FUNCTION.
 
+mod declared;
 mod eval;
 mod fcall;
 mod functions;
@@ -8,5 +9,6 @@ mod script;
 mod table;
 mod words;
 
+pub use declared::declares_no_writes;
 pub use functions::find_functions;
 pub(super) use table::COMMANDS;
