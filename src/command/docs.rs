@@ -36,7 +36,8 @@ fn reply_docs(out: &mut Reply, command: &Command) {
     out.bulk(command.full_name.as_bytes());
     let (deprecated, changes) =
         (history::deprecated(&command.full_name), history::changes(&command.full_name));
-    let system = spec.name == "debug" && spec.group == "server";
+    let system =
+        spec.name == "debug" && spec.group == "server" || matches!(spec.name, "pfdebug" | "pfselftest");
     let parts = [!args.is_empty(), !subs.is_empty(), !changes.is_empty(), system];
     let there = parts.into_iter().filter(|there| *there).count();
     out.map(4 + there + if deprecated.is_some() { 3 } else { 0 });

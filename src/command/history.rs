@@ -14,21 +14,41 @@ pub(super) type Change = (&'static str, &'static str);
 
 /// Deprecated commands by full name, with the version and the replacement.
 static DEPRECATED: &[(&str, &str, &str)] = &[
+    ("brpoplpush", "6.2.0", "`BLMOVE` with the `RIGHT` and `LEFT` arguments"),
     ("cluster|slaves", "5.0.0", "`CLUSTER REPLICAS`"),
     ("cluster|slots", "7.0.0", "`CLUSTER SHARDS`"),
+    ("georadius", "6.2.0", "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` argument"),
+    ("georadius_ro", "6.2.0", "`GEOSEARCH` with the `BYRADIUS` argument"),
+    (
+        "georadiusbymember",
+        "6.2.0",
+        "`GEOSEARCH` and `GEOSEARCHSTORE` with the `BYRADIUS` and `FROMMEMBER` arguments",
+    ),
+    ("georadiusbymember_ro", "6.2.0", "`GEOSEARCH` with the `BYRADIUS` and `FROMMEMBER` arguments"),
     ("getset", "6.2.0", "`SET` with the `!GET` argument"),
     ("hmset", "4.0.0", "`HSET` with multiple field-value pairs"),
     ("psetex", "2.6.12", "`SET` with the `PX` argument"),
     ("quit", "7.2.0", "just closing the connection"),
+    ("rpoplpush", "6.2.0", "`LMOVE` with the `RIGHT` and `LEFT` arguments"),
     ("setex", "2.6.12", "`SET` with the `EX` argument"),
     ("setnx", "2.6.12", "`SET` with the `NX` argument"),
     ("slaveof", "5.0.0", "`REPLICAOF`"),
     ("substr", "2.0.0", "`GETRANGE`"),
+    ("zrangebylex", "6.2.0", "`ZRANGE` with the `BYLEX` argument"),
+    ("zrangebyscore", "6.2.0", "`ZRANGE` with the `BYSCORE` argument"),
+    ("zrevrange", "6.2.0", "`ZRANGE` with the `REV` argument"),
+    ("zrevrangebylex", "6.2.0", "`ZRANGE` with the `REV` and `BYLEX` arguments"),
+    ("zrevrangebyscore", "6.2.0", "`ZRANGE` with the `REV` and `BYSCORE` arguments"),
 ];
 
 const CONDITIONS: &[Change] = &[("7.0.0", "NX, XX, GT and LT.")];
 const FLUSHES: &[Change] = &[("4.0.0", "ASYNC."), ("6.2.0", "SYNC.")];
 const UNITS: &[Change] = &[("7.0.0", "BYTE and BIT.")];
+const FRACTIONS: &[Change] = &[("6.0.0", "Fractions of a second.")];
+const UPPER_CASE: &[Change] = &[("7.0.0", "Units in upper case.")];
+const COUNT_SINCE_6_2: &[Change] = &[("6.2.0", "A count.")];
+const MORE_SINCE_2_4: &[Change] = &[("2.4.0", "More than one element.")];
+const MORE_SINCE_4: &[Change] = &[("4.0.0", "More than one element.")];
 const NO_KEY: &[Change] = &[("2.8.0", "-2 stands for a key that does not exist.")];
 const OPEN_ENDS: &[Change] = &[("6.2.0", "Ranges that exclude their ends.")];
 
@@ -40,6 +60,11 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("bgsave", &[("3.2.2", "SCHEDULE.")]),
     ("bitcount", UNITS),
     ("bitpos", UNITS),
+    ("blpop", FRACTIONS),
+    ("brpop", FRACTIONS),
+    ("brpoplpush", FRACTIONS),
+    ("bzpopmax", FRACTIONS),
+    ("bzpopmin", FRACTIONS),
     (
         "client|kill",
         &[
@@ -71,10 +96,19 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("expireat", CONDITIONS),
     ("flushall", FLUSHES),
     ("flushdb", FLUSHES),
+    ("geoadd", &[("6.2.0", "CH, NX and XX.")]),
+    ("georadius", &[("6.2.0", "ANY."), ("7.0.0", "Units in upper case.")]),
+    ("georadius_ro", &[("6.2.0", "ANY.")]),
+    ("georadiusbymember", UPPER_CASE),
+    ("geosearch", UPPER_CASE),
+    ("geosearchstore", UPPER_CASE),
     ("hdel", &[("2.4.0", "More than one field.")]),
     ("hello", &[("6.2.0", "Without a version it tells of the connection as it is.")]),
     ("hset", &[("4.0.0", "More than one field.")]),
     ("info", &[("7.0.0", "More than one section.")]),
+    ("lpop", COUNT_SINCE_6_2),
+    ("lpush", MORE_SINCE_2_4),
+    ("lpushx", MORE_SINCE_4),
     (
         "monitor",
         &[
@@ -88,6 +122,10 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("pttl", NO_KEY),
     ("renamenx", &[("3.2.0", "Equal names are no error.")]),
     ("restore", &[("3.0.0", "REPLACE."), ("5.0.0", "ABSTTL."), ("5.0.0", "IDLETIME and FREQ.")]),
+    ("rpop", COUNT_SINCE_6_2),
+    ("rpush", MORE_SINCE_2_4),
+    ("rpushx", MORE_SINCE_4),
+    ("sadd", MORE_SINCE_2_4),
     ("scan", &[("6.0.0", "TYPE.")]),
     (
         "set",
@@ -100,6 +138,9 @@ static CHANGES: &[(&str, &[Change])] = &[
     ),
     ("shutdown", &[("7.0.0", "NOW, FORCE and ABORT.")]),
     ("slowlog|get", &[("4.0.0", "The address and name of each client.")]),
+    ("spop", &[("3.2.0", "A count.")]),
+    ("srandmember", &[("2.6.0", "A count.")]),
+    ("srem", MORE_SINCE_2_4),
     ("ttl", NO_KEY),
     ("xadd", &[("6.2.0", "NOMKSTREAM, MINID and LIMIT."), ("7.0.0", "Identifiers of the form `<ms>-*`.")]),
     ("xautoclaim", &[("7.0.0", "The reply names claimed entries that were deleted.")]),
@@ -120,6 +161,14 @@ static CHANGES: &[(&str, &[Change])] = &[
     ("xrevrange", OPEN_ENDS),
     ("xsetid", &[("7.0.0", "ENTRIESADDED and MAXDELETEDID.")]),
     ("xtrim", &[("6.2.0", "MINID and LIMIT.")]),
+    (
+        "zadd",
+        &[("2.4.0", "More than one element."), ("3.0.2", "XX, NX, CH and INCR."), ("6.2.0", "GT and LT.")],
+    ),
+    ("zrange", &[("6.2.0", "REV, BYSCORE, BYLEX and LIMIT.")]),
+    ("zrangebyscore", &[("2.0.0", "WITHSCORES.")]),
+    ("zrem", MORE_SINCE_2_4),
+    ("zrevrangebyscore", &[("2.1.6", "Ranges that exclude their ends.")]),
 ];
 
 /// The deprecation of a command; `None` if it is not deprecated.

@@ -8,8 +8,9 @@ const ADMIN: u64 = flag::ADMIN | flag::NOSCRIPT;
 
 /// How many keys are shown unless COUNT says otherwise.
 const SHOWN: usize = 10;
-/// The most that COUNT may ask for.
-const MOST_SHOWN: i64 = 1000;
+/// The most that COUNT may ask for, and that DURATION may, in seconds.
+const MOST_SHOWN: i64 = 64;
+const LONGEST_SECONDS: i64 = 1_000_000;
 
 static SUBS: &[Spec] = &[
     server!(
@@ -49,65 +50,65 @@ pub(super) static COMMANDS: &[Spec] = &[spec("hotkeys", -2, 0, help)
     )
     .subs(SUBS)];
 
+const NO_METRICS: Fail = Fail::new("ERR METRICS parameter is required");
+
 /// Reads a whole number within bounds.
 fn number(arg: &[u8], least: i64, most: i64, wrong: &'static str) -> Result<u64, Fail> {
     let number = parse_int(arg).ok().filter(|number| (least..=most).contains(number));
     number.and_then(|number| u64::try_from(number).ok()).ok_or(Fail::new(wrong))
 }
 
+/// Reads METRICS, which comes first, and the other options. Of an option that is given twice the last one counts.
 fn wanted(args: &[&[u8]]) -> Result<HotKeysAsked, Fail> {
     let mut wanted = HotKeysAsked { cpu: false, net: false, count: SHOWN, sample: 1, duration_ms: None };
-    let mut metrics = None;
-    let mut rest = args;
-    while let [word, behind @ ..] = rest {
-        if metrics.is_some() && eq(word, "CPU") && !wanted.cpu {
-            wanted.cpu = true;
-            rest = behind;
-            continue;
+    let [word, metrics, rest @ ..] = args else { return Err(NO_METRICS) };
+    if !eq(word, "METRICS") {
+        return Err(NO_METRICS);
+    }
+    let metrics = number(metrics, 1, 2, "ERR METRICS count must be positive")? as usize;
+    let mut named = 0;
+    for word in rest.iter().take(metrics) {
+        let (is_named, twice) = match word {
+            word if eq(word, "CPU") => (&mut wanted.cpu, "ERR METRICS CPU defined more than once!"),
+            word if eq(word, "NET") => (&mut wanted.net, "ERR METRICS NET defined more than once!"),
+            _ => break,
+        };
+        if std::mem::replace(is_named, true) {
+            return Err(Fail::new(twice));
         }
-        if metrics.is_some() && eq(word, "NET") && !wanted.net {
-            wanted.net = true;
-            rest = behind;
-            continue;
-        }
-        let [operand, behind @ ..] = behind else { return Err(fail::SYNTAX) };
-        rest = behind;
+        named += 1;
+    }
+    if named != metrics {
+        return Err(Fail::new("ERR METRICS count does not match number of metric types provided"));
+    }
+    for option in rest[metrics..].chunks(2) {
+        let [word, operand] = option else { return Err(fail::SYNTAX) };
         match word {
-            word if eq(word, "METRICS") && metrics.is_none() => {
-                metrics = Some(number(operand, 1, 2, "ERR METRICS count must be 1 or 2")?);
-            }
             word if eq(word, "COUNT") => {
-                let count = number(operand, 1, MOST_SHOWN, "ERR COUNT must be between 1 and 1000")?;
-                wanted.count = usize::try_from(count).unwrap_or(SHOWN);
+                let count = number(operand, 1, MOST_SHOWN, "ERR COUNT must be between 1 and 64")?;
+                wanted.count = count as usize;
             }
             word if eq(word, "DURATION") => {
-                let seconds = number(operand, 1, i64::MAX / 1000, "ERR DURATION must be a positive integer")?;
-                wanted.duration_ms = Some(seconds * 1000);
+                let wrong = "ERR DURATION must be between 1 and 1000000";
+                wanted.duration_ms = Some(number(operand, 1, LONGEST_SECONDS, wrong)? * 1000);
             }
             word if eq(word, "SAMPLE") => {
-                wanted.sample = number(operand, 1, i64::MAX, "ERR SAMPLE ratio must be a positive integer")?;
+                wanted.sample = number(operand, 1, i64::from(i32::MAX), "ERR SAMPLE ratio must be positive")?;
             }
             word if eq(word, "SLOTS") => {
-                return Err(Fail::new("ERR SLOTS can be used only in cluster mode"));
+                return Err(Fail::new("ERR SLOTS parameter cannot be used in non-cluster mode"));
             }
             _ => return Err(fail::SYNTAX),
         }
     }
-    let named = u64::from(wanted.cpu) + u64::from(wanted.net);
-    match metrics {
-        None => Err(Fail::new("ERR METRICS is missing")),
-        Some(count) if count != named => {
-            Err(Fail::new("ERR METRICS count does not match the number of metrics"))
-        }
-        Some(_) => Ok(wanted),
-    }
+    Ok(wanted)
 }
 
 fn start(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let wanted = wanted(&args[2..])?;
     let clock = &cx.server.engine.clock;
     if !cx.server.hot_keys.start(wanted, clock.instant(), clock.now_ms()) {
-        return Err(Fail::new("ERR hotkeys are counted already"));
+        return Err(Fail::new("ERR hotkey tracking session already in progress"));
     }
     cx.out.ok();
     Ok(())
@@ -115,7 +116,8 @@ fn start(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn stop(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     if !cx.server.hot_keys.stop(cx.server.engine.clock.instant()) {
-        return Err(Fail::new("ERR hotkeys are not counted"));
+        cx.out.null();
+        return Ok(());
     }
     cx.out.ok();
     Ok(())
@@ -123,7 +125,7 @@ fn stop(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 
 fn reset(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     if !cx.server.hot_keys.reset(cx.server.engine.clock.instant()) {
-        return Err(Fail::new("ERR hotkeys are being counted, stop that first"));
+        return Err(Fail::new("ERR hotkey tracking session in progress, stop tracking first"));
     }
     cx.out.ok();
     Ok(())

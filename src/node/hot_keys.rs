@@ -6,8 +6,9 @@ use ahash::AHashMap;
 use parking_lot::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-/// The longest name of a key that is kept, in bytes; longer ones are not counted.
-const LONGEST: usize = 1024;
+/// The most bytes that the names of the counted keys take. When there would be more, the keys with less are forgotten
+/// until half of it is free. A longer name than that half is not counted.
+const MOST_BYTES: usize = 16 << 20;
 /// For each key that is shown, so many are counted. When there are twice as many, the lower half is forgotten.
 const COUNTED_FOR_EACH: usize = 100;
 
@@ -32,6 +33,8 @@ pub struct HotKeysAsked {
 struct Ranking {
     counts: AHashMap<Box<[u8]>, u64>,
     room: usize,
+    /// The bytes of the names.
+    bytes: usize,
 }
 
 impl Ranking {
@@ -40,10 +43,25 @@ impl Ranking {
             *count += amount;
             return;
         }
-        if self.counts.len() >= 2 * self.room {
-            self.counts = self.top(self.room).into_iter().collect();
+        if key.len() > MOST_BYTES / 2 {
+            return;
         }
+        if self.counts.len() >= 2 * self.room || self.bytes + key.len() > MOST_BYTES {
+            self.forget_some();
+        }
+        self.bytes += key.len();
         self.counts.insert(key.into(), amount);
+    }
+
+    /// Forgets the keys that have taken less: all but `room`, and as many as it takes to have half of the bytes free.
+    fn forget_some(&mut self) {
+        let mut bytes = 0;
+        let fits = |(key, _): &(Box<[u8]>, u64)| {
+            bytes += key.len();
+            bytes <= MOST_BYTES / 2
+        };
+        self.counts = self.top(self.room).into_iter().take_while(fits).collect();
+        self.bytes = self.counts.keys().map(|key| key.len()).sum();
     }
 
     /// The keys that have taken most, the first one most.
@@ -126,7 +144,7 @@ impl HotKeys {
         if self.is_going_on(&mut session, now) {
             return false;
         }
-        let ranking = || Ranking { counts: AHashMap::new(), room: wanted.count * COUNTED_FOR_EACH };
+        let ranking = || Ranking { counts: AHashMap::new(), room: wanted.count * COUNTED_FOR_EACH, bytes: 0 };
         *session = Some(Session {
             wanted,
             began: now,
@@ -183,10 +201,10 @@ impl HotKeys {
         let mut number = 0;
         keys(&mut |_| number += 1);
         keys(&mut |key| {
-            if key.len() <= LONGEST && session.wanted.cpu {
+            if session.wanted.cpu {
                 session.by_cpu.add(key, spent.nanos / number);
             }
-            if key.len() <= LONGEST && session.wanted.net {
+            if session.wanted.net {
                 session.by_net.add(key, spent.bytes / number);
             }
         });
@@ -261,13 +279,31 @@ mod tests {
         assert_eq!(report.by_cpu, [(Box::from(&b"often"[..]), 100_000), (Box::from(&b"also"[..]), 40_000)]);
         assert_eq!(report.by_net, [(Box::from(&b"often"[..]), 200_000), (Box::from(&b"also"[..]), 80_000)]);
         assert_eq!((report.all.nanos, report.all.bytes), (190_000, 380_000));
-        count(&hot, at(5), 1, &[&[b'x'; LONGEST + 1]]);
         assert!(!hot.reset(at(5)));
         assert!(hot.stop(at(6)));
         assert!(!hot.stop(at(6)));
         assert_eq!(hot.report(at(9)).unwrap().duration_ms, 6);
         assert!(hot.reset(at(9)));
         assert!(hot.report(at(9)).is_none());
+    }
+
+    #[test]
+    fn long_names_are_counted_within_bounded_memory() {
+        let hot = HotKeys::default();
+        assert!(hot.start(wanted(None), at(0), 0));
+        let (hottest, too_long) = (vec![b'h'; MOST_BYTES / 2], vec![b'x'; MOST_BYTES / 2 + 1]);
+        count(&hot, at(1), 1000, &[hottest.as_slice()]);
+        count(&hot, at(1), 5000, &[too_long.as_slice()]);
+        for number in 0..60_u8 {
+            count(&hot, at(1), 1 + u64::from(number), &[vec![number; 1 << 20].as_slice()]);
+            let session = hot.session.lock();
+            let ranking = &session.as_ref().unwrap().by_cpu;
+            let bytes: usize = ranking.counts.keys().map(|key| key.len()).sum();
+            assert!(bytes == ranking.bytes && bytes <= MOST_BYTES);
+        }
+        let report = hot.report(at(1)).unwrap();
+        let found: Vec<(usize, u64)> = report.by_cpu.iter().map(|(key, nanos)| (key.len(), *nanos)).collect();
+        assert_eq!(found, [(hottest.len(), 1000), (1 << 20, 60)]);
     }
 
     #[test]

@@ -17,6 +17,7 @@ mod blocking;
 mod budgets;
 mod changes;
 mod cli;
+mod command_table;
 mod compatibility;
 mod configuration;
 mod crash;

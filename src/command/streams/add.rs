@@ -41,9 +41,12 @@ impl Options {
                 at += 1;
             } else if adds && eq(word, "NOMKSTREAM") {
                 options.no_make = true;
-            } else if let Some(references) = References::parse(word).filter(|_| options.references.is_none())
-            {
-                options.references = Some(references);
+            } else if let Some(references) = References::parse(word) {
+                if options.references.replace(references).is_some() {
+                    return Err(Fail::new(
+                        "ERR syntax error, KEEPREF, DELREF and ACKED options at the same time are not compatible",
+                    ));
+                }
             } else if adds {
                 options.id = Some((NewId::parse(word).ok_or(BAD_ID)?, at));
                 break;
