@@ -10,7 +10,7 @@
 
 use super::undo::Reach;
 use super::{Engine, NotNow, Tx};
-use crate::store::{Holder, Locked, Mode, Patience, shown};
+use crate::store::{Holder, Locked, Mode, Patience, Seldom, shown};
 
 /// Work that is done under locks as a whole. It may be run more than once: a round that lacked shards is undone, and
 /// the next round locks these too.
@@ -121,15 +121,16 @@ impl Engine {
         loop {
             let seen = shown::so_far();
             let locked = unit.lock(self, &reach)?;
-            if let Err(reason) = unit.admit(self, &locked) {
-                shown::back_to(seen);
-                return Err(reason);
-            }
-            let timer = unit.holder().map(|holder| self.store.holds.timer(holder));
             // What was removed is freed after the shards are given back.
-            let (done, told, _garbage);
+            let (timer, done, told, _garbage);
             {
+                // The locked shards are moved once, so nothing may refer to them before they are the transaction's.
                 let mut tx = Tx::new(self, locked, db, record);
+                if let Err(reason) = unit.admit(self, tx.locked()) {
+                    shown::back_to(seen);
+                    return Err(reason);
+                }
+                timer = unit.holder().map(|holder| self.store.holds.timer(holder));
                 done = unit.run(&mut tx);
                 if reach.exceeded(&mut tx) {
                     unit.undone();
@@ -143,7 +144,7 @@ impl Engine {
                     shown::back_to(seen);
                     return Err(lent.into());
                 }
-                _garbage = timer.as_ref().and_then(|_| tx.locked.take_garbage());
+                _garbage = timer.as_ref().map_or(Seldom::NONE, |_| tx.locked.take_garbage());
                 told = tx.commit_in_place();
                 // The transaction is dropped here, which gives the shards back. It is not moved, because that would
                 // copy it.

@@ -132,7 +132,8 @@ pub(super) fn check(
     // EXEC has the flags of its queued commands.
     let queue = client.multi.as_ref().filter(|_| command.has(flag::SESSION)).map(|multi| &multi.queue);
     let queued = queue.map_or(&[][..], Queue::commands);
-    let touches = |bits: u64| command.has(bits) || queued.iter().any(|queued| queued.command.has(bits));
+    let all_flags = queued.iter().fold(command.spec.flags, |flags, queued| flags | queued.command.spec.flags);
+    let touches = |bits: u64| all_flags & bits != 0;
     let lacks = |bits: u64| queued.iter().any(|queued| !queued.command.has(bits));
     let durability = server.engine.state();
     if touches(flag::WRITE | flag::PROBE) {

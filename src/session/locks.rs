@@ -118,7 +118,8 @@ pub(super) fn only_key(engine: &Engine, command: &Command, args: &[&[u8]], db: u
 
 /// Locks the shard of a command's only key by the hash that was worked out ahead; `None` if the tables have changed
 /// since. The tables' schemas decide which shard that is, and tables do not change while a shard is locked.
-#[inline]
+#[inline(always)]
+#[allow(clippy::inline_always)]
 pub(super) fn lock_ahead(
     engine: &Engine,
     ahead: Ahead,

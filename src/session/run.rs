@@ -73,7 +73,8 @@ impl UnitOfWork for OneCommand<'_> {
         Ok(locks::lock_command(engine, self.settings, &mut self.call, db, reach, how)?)
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let command = self.call.command;
         gate::check_locked(engine, locked, command)?;

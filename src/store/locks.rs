@@ -221,7 +221,8 @@ impl Store {
         !self.sides[self.shard_of(hash)].gate.is_open()
     }
 
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn locked<'a>(&'a self, (held, turn): Taken<'a>, noted: KeyClasses, now: u64) -> Locked<'a> {
         let changed = KeyClasses::NONE;
         Locked {
@@ -254,11 +255,13 @@ impl Store {
         self.in_turn(|| self.lock_one_within(Patience::Short, hash, mode, now))
     }
 
-    /// Locks the shard of one hash.
+    /// Locks the shard of one hash. It is inlined, because nearly every transaction begins with it, and its result is
+    /// large to move.
     ///
     /// # Errors
     /// The patience did not suffice. So it is for the functions below.
-    #[inline]
+    #[inline(always)]
+    #[allow(clippy::inline_always)]
     pub fn lock_one_within(
         &self,
         patience: Patience<'_>,
@@ -404,8 +407,9 @@ impl<'a> Locked<'a> {
     }
 
     /// The removed entries that may be large, to be freed once the shards are given back.
-    pub fn take_garbage(&mut self) -> Option<Box<Garbage>> {
-        self.garbage.take()
+    #[inline]
+    pub(crate) fn take_garbage(&mut self) -> Seldom<Garbage> {
+        std::mem::take(&mut self.garbage)
     }
 
     /// Frees an entry that was removed from a shard, at once if it is small. If an image has registered the entry, the

@@ -2,6 +2,7 @@
 
 use super::holds::{Holder, Timer};
 use super::locks::{Garbage, Locked};
+use super::seldom::Seldom;
 use std::ops::{Deref, DerefMut};
 
 /// Locked shards, and the timer of their hold. The fields are dropped in their order, so that the time for freeing
@@ -9,14 +10,14 @@ use std::ops::{Deref, DerefMut};
 pub struct Timed<'a> {
     locked: Locked<'a>,
     _timer: Timer<'a>,
-    garbage: Option<Box<Garbage>>,
+    garbage: Seldom<Garbage>,
 }
 
 impl<'a> Locked<'a> {
     /// Measures the hold of the shards as one of `holder`.
     pub fn timed(self, holder: Holder) -> Timed<'a> {
         let timer = self.store().holds.timer(holder);
-        Timed { locked: self, _timer: timer, garbage: None }
+        Timed { locked: self, _timer: timer, garbage: Seldom::NONE }
     }
 }
 
