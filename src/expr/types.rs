@@ -72,6 +72,11 @@ impl<'a> Checker<'a> {
     /// Checks the names of the changed paths, then overlaps, then every name, then values and types. The last two go
     /// from the last action to the first.
     pub(super) fn update(&self, actions: &[Action]) -> Check {
+        if let [only] = actions
+            && sets_plain(only)
+        {
+            return Ok(());
+        }
         let paths: SmallVec<[&Path; 4]> = actions.iter().map(Action::path).collect();
         if actions.iter().all(sets_plain) {
             return path::check_overlaps(&paths, self.scope);

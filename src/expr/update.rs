@@ -84,6 +84,27 @@ impl Outcome<'_> {
             _ => 0,
         }
     }
+
+    /// Checks that something can be done.
+    fn check(&self) -> Result<(), ExprError> {
+        match self {
+            Self::Put(_) | Self::Remove | Self::Nothing => Ok(()),
+            Self::Missing => Err(ExprError::MissingAttribute),
+            Self::Number(error) => Err(error.clone().into()),
+            Self::TooLarge => Err(ExprError::Item(ItemError::ItemTooLarge)),
+        }
+    }
+
+    /// Writes the outcome of an action on a whole attribute.
+    fn write(&self, name: &str, editor: &mut ItemEditor<'_>) -> Result<(), ExprError> {
+        match self {
+            Self::Put(New::Ref(value)) => editor.put(name, value)?,
+            Self::Put(New::Owned(value)) => editor.put_owned(name, value)?,
+            Self::Remove => editor.remove(name),
+            Self::Nothing | Self::Missing | Self::Number(_) | Self::TooLarge => {}
+        }
+        Ok(())
+    }
 }
 
 /// The actions of an update with what comes of them.
@@ -107,6 +128,12 @@ impl BoundUpdate {
     pub fn apply_measured(&self, item: ItemRef<'_>, limits: &ItemLimits) -> Result<(Item, isize), ExprError> {
         let (actions, scope) = (&self.parsed.root, &self.scope);
         let source = Source { scope, item, left: Cell::new(limits.max_item_bytes) };
+        // Nearly every update is one action on a whole attribute.
+        if let [only] = &actions[..]
+            && only.path().steps.is_empty()
+        {
+            return write_one(only, &outcome(only, &source)?, &source);
+        }
         let mut all_there = true;
         for action in actions {
             match place(action.path(), scope, item) {
@@ -128,10 +155,8 @@ impl BoundUpdate {
         let mut too_large = false;
         for (_, outcome) in &outcomes {
             match outcome {
-                Outcome::Put(_) | Outcome::Remove | Outcome::Nothing => {}
-                Outcome::Missing => return Err(ExprError::MissingAttribute),
-                Outcome::Number(error) => return Err(error.clone().into()),
                 Outcome::TooLarge => too_large = true,
+                other => other.check()?,
             }
         }
         if too_large {
@@ -324,6 +349,19 @@ fn subtract(
 /// What happens below one attribute: the steps, and what comes of the action there.
 type Below<'a> = Vec<(Vec<Key<'a>>, Outcome<'a>)>;
 
+/// The item with the outcome of the only action of an update, which is about a whole attribute.
+fn write_one(
+    action: &Action,
+    outcome: &Outcome<'_>,
+    source: &Source<'_>,
+) -> Result<(Item, isize), ExprError> {
+    outcome.check()?;
+    let name = source.scope.name(&action.path().root);
+    let mut editor = ItemEditor::new(source.item, name.len() + outcome.room());
+    outcome.write(name, &mut editor)?;
+    Ok(editor.finish()?)
+}
+
 fn write_all<'a>(
     item: ItemRef<'_>,
     mut outcomes: Outcomes<'a>,
@@ -339,12 +377,7 @@ fn write_all<'a>(
         let name = scope.name(&action.path().root);
         // Paths do not overlap, so an action on the whole attribute is the attribute's only one.
         if action.path().steps.is_empty() {
-            match first {
-                Outcome::Put(New::Ref(value)) => editor.put(name, value)?,
-                Outcome::Put(New::Owned(value)) => editor.put_owned(name, value)?,
-                Outcome::Remove => editor.remove(name),
-                _ => {}
-            }
+            first.write(name, &mut editor)?;
             continue;
         }
         let changes = same.iter_mut().filter(|(_, outcome)| !matches!(outcome, Outcome::Nothing));

@@ -43,8 +43,8 @@ fn split(name: &str) -> (&str, Option<Suffix>) {
         }))
     };
     // A colon further ahead does not begin a suffix, because no suffix is longer.
-    let bytes = name.as_bytes();
-    if !bytes.iter().rev().take(1 + LONGEST_SUFFIX).any(|byte| *byte == b':') {
+    let end = name.len().saturating_sub(1 + LONGEST_SUFFIX);
+    if !name.as_bytes()[end..].contains(&b':') {
         return (name, None);
     }
     match name.rsplit_once(':') {

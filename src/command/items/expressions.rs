@@ -1,7 +1,7 @@
 //! Expressions in clauses: `IF` and `WHERE`, the placeholders of `NAMES` and `VALUES`, and the paths of `FIELDS`.
 
-use super::ArgWords;
 use super::target::Target;
+use super::words::{ArgWords, as_text};
 use crate::command::fail::{self, Fail};
 use crate::expr::{
     Actions, Binder, BoundCondition, BoundProjection, BoundUpdate, ExprCache, ExprError, ExprKind,
@@ -105,7 +105,7 @@ pub(super) fn condition(
 /// A condition that was bound, and its table.
 struct Known {
     table: u32,
-    text: Box<str>,
+    text: Box<[u8]>,
     bound: Rc<BoundCondition>,
 }
 
@@ -127,9 +127,9 @@ thread_local! {
 
 /// The condition of a write on a table's item, bound and checked. A thread reuses a condition without placeholders that
 /// it bound lately, because such a condition depends only on its text and the table.
-pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<Rc<BoundCondition>, Fail> {
+pub(super) fn guard(binder: &mut Binder, text: &[u8], target: &Target) -> Result<Rc<BoundCondition>, Fail> {
     let (table, of) = (&target.table, target.version);
-    let mut bind = || condition(binder, ExprKind::Condition, text, &table.schema).map(Rc::new);
+    let mut bind = || condition(binder, ExprKind::Condition, as_text(text)?, &table.schema).map(Rc::new);
     if text.len() > LONGEST {
         return bind();
     }
@@ -154,24 +154,29 @@ pub(super) fn guard(binder: &mut Binder, text: &str, target: &Target) -> Result<
     })
 }
 
-/// Binds an update: the actions of an expression, and `actions`. `None` if there are none.
+/// Binds an update: the actions of an expression, and `actions`.
+///
+/// # Errors
+/// There are none, or they do not fit.
 pub(super) fn update_of(
     binder: &mut Binder,
     expression: Option<&str>,
     actions: Actions,
-) -> Result<Option<BoundUpdate>, Fail> {
+) -> Result<BoundUpdate, Fail> {
     let Some(text) = expression else {
-        let own = (!actions.is_empty()).then(|| binder.own_update(ParsedUpdate::literal(actions)));
-        return Ok(own.transpose()?);
+        if actions.is_empty() {
+            return Err(fail::SYNTAX);
+        }
+        return Ok(binder.own_update(ParsedUpdate::literal(actions))?);
     };
     let kind = ExprKind::Update;
     let parsed = CACHE.update(text).map_err(|reason| ExprError::Invalid { kind, reason })?;
     if actions.is_empty() {
-        return Ok(Some(binder.update(&parsed)?));
+        return Ok(binder.update(&parsed)?);
     }
     let mut all = ParsedUpdate::clone(&parsed);
     all.root.extend(actions);
-    Ok(Some(binder.own_update(all)?))
+    Ok(binder.own_update(all)?)
 }
 
 /// Binds the paths of `FIELDS`: names of attributes, which may have any characters, or document paths if one of the

@@ -65,7 +65,7 @@ impl Update {
             actions.push(Action::Set(Path::attribute(ttl_attribute(&target)?), SetValue::Operand(value)));
         }
         let mut binder = clauses.placeholders.binder(limits)?;
-        let changes = update_of(&mut binder, expression, actions)?.ok_or(fail::SYNTAX)?;
+        let changes = update_of(&mut binder, expression, actions)?;
         changes.check_keys(schema)?;
         let condition = clauses.bind(&mut binder, &target)?;
         binder.finish()?;
@@ -89,22 +89,23 @@ impl Update {
 pub(super) fn update(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let mut update = cx.request(args, Update::read)?;
     update.count_from(cx.tx.now())?;
-    let Update { target, changes, condition, returns, view, .. } = update;
+    // It is not taken apart, because that would copy it.
+    let Update { target, changes, condition, returns, view, .. } = &update;
     if !changes.only_takes_away() {
         cx.need_memory()?;
     }
-    let at = target.at(condition.as_deref(), returns == Some(Returns::Old));
-    let written = match ops::write(cx.tx, &Write::Update(at, Some(&changes), &target.limits)) {
+    let at = target.at(condition.as_deref(), *returns == Some(Returns::Old));
+    let written = match ops::write(cx.tx, &Write::Update(at, Some(changes), &target.limits)) {
         Ok(written) => written,
         Err(error) => return refused(cx, error),
     };
     match returns {
         None => cx.out.ok(),
-        Some(Returns::Old) => return show(cx, &view, written.old.as_ref()),
-        Some(Returns::New) => return show(cx, &view, written.new.as_ref()),
+        Some(Returns::Old) => return show(cx, view, written.old.as_ref()),
+        Some(Returns::New) => return show(cx, view, written.new.as_ref()),
         Some(Returns::Updated) => {
             let new = written.new.as_ref().map_or(ItemRef::EMPTY, Item::view);
-            return show(cx, &view, Some(&changes.touched().apply(new)?));
+            return show(cx, view, Some(&changes.touched().apply(new)?));
         }
     }
     Ok(())

@@ -3,6 +3,11 @@
 use crate::command::fail::{self, Fail};
 use crate::command::{eq, parse_int};
 
+/// An argument as UTF-8.
+pub(crate) fn as_text(arg: &[u8]) -> Result<&str, Fail> {
+    std::str::from_utf8(arg).map_err(|_| Fail::new("VALIDATION text must be UTF-8"))
+}
+
 /// The arguments that were not taken yet.
 #[derive(Clone, Copy)]
 pub(crate) struct ArgWords<'a, 'b> {
@@ -31,7 +36,7 @@ impl<'a, 'b> ArgWords<'a, 'b> {
 
     /// Takes the next argument as UTF-8.
     pub(crate) fn text(&mut self) -> Result<&'a str, Fail> {
-        std::str::from_utf8(self.need()?).map_err(|_| Fail::new("VALIDATION text must be UTF-8"))
+        as_text(self.need()?)
     }
 
     /// Takes the next argument as a number above zero.

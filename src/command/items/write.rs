@@ -28,7 +28,7 @@ pub(super) enum Returns {
 /// The clauses that all writes share.
 #[derive(Default)]
 pub(super) struct Clauses<'a> {
-    pub(super) condition: Option<&'a str>,
+    pub(super) condition: Option<&'a [u8]>,
     pub(super) placeholders: Placeholders<'a>,
     pub(super) returns: Option<Returns>,
     pub(super) expires: Option<Expiry>,
@@ -44,7 +44,7 @@ impl<'a> Clauses<'a> {
         command: &'static str,
     ) -> Result<bool, Fail> {
         if eq(word, "IF") {
-            set_once(&mut self.condition, words.text()?)?;
+            set_once(&mut self.condition, words.need()?)?;
         } else if eq(word, "RETURN") {
             let returns = match words.need()? {
                 word if eq(word, "OLD") => Returns::Old,
