@@ -6,7 +6,7 @@ use crate::value::stream::{StreamEntry, StreamId};
 
 /// Writes an identifier.
 pub(super) fn id(out: &mut Reply, id: StreamId) {
-    out.bulk_fmt(id);
+    out.bulk(&id.text());
 }
 
 /// Writes an entry: its identifier, and its fields and values in turn.

@@ -1,7 +1,11 @@
 //! The identifier of a stream entry, and the ways in which clients write it.
 
 use crate::text::parse_i64_strict;
+use smallvec::SmallVec;
 use std::fmt;
+
+/// Bytes of an identifier's longest text: two numbers of 64 bits, and a hyphen.
+const LONGEST_TEXT: usize = 41;
 
 /// A stream entry's identifier: milliseconds since the Unix epoch, then a sequence number within the millisecond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
@@ -63,6 +67,15 @@ impl StreamId {
     #[must_use]
     pub fn from_bytes(bytes: [u8; 16]) -> Self {
         Self::from_number(u128::from_be_bytes(bytes))
+    }
+
+    /// The text `ms-seq`, as clients have it.
+    #[must_use]
+    pub fn text(self) -> SmallVec<[u8; LONGEST_TEXT]> {
+        let mut text = SmallVec::from_slice(itoa::Buffer::new().format(self.ms).as_bytes());
+        text.push(b'-');
+        text.extend_from_slice(itoa::Buffer::new().format(self.seq).as_bytes());
+        text
     }
 
     /// The identifier after this one, if this is not the largest.
