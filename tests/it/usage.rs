@@ -191,17 +191,20 @@ fn measure(server: &Server, client: &mut Client, (what, make): (&str, Make), key
     [first, ratio(client)]
 }
 
-#[test]
-fn memory_usage_is_what_the_allocator_says() {
+/// Asserts that what is told of so many keys of each kind is what they use.
+fn assert_told(kinds: &[(&str, Make)], keys: usize) {
     // If workers kept buffers, the one in which a worker answers INFO would have any size.
     let kept = ["--worker-keep-buffers-size", "0"];
     let server =
         Server::start(&[&["--appendonly", "no", "--slowlog-log-slower-than", "-1"], &kept[..]].concat());
     let mut client = server.client();
     make_tables(&mut client);
-    let kinds = [(&LARGE[..], KEYS), (&SMALL, SMALL_KEYS), (&WHOLE, 100)];
+    // What the fills have left in buffers and queues is given back meanwhile.
+    kinds.iter().take(1).for_each(|(_, make)| {
+        measure(&server, &mut client, ("before", *make), keys);
+    });
     let mut wrong = Vec::new();
-    for (kind, keys) in kinds.iter().flat_map(|(kinds, keys)| kinds.iter().map(|kind| (*kind, *keys))) {
+    for kind in kinds.iter().copied() {
         // Of these little remains, so more keys are needed for the same share of noise.
         let keys = if kind.0.contains("gone") { keys * 8 } else { keys };
         let ratios = measure(&server, &mut client, kind, keys);
@@ -212,6 +215,48 @@ fn memory_usage_is_what_the_allocator_says() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// As [`assert_told`] of the large values of a type.
+fn assert_told_of_large(of: &str) {
+    let kinds: Vec<_> = LARGE.into_iter().filter(|(what, _)| what.starts_with(of)).collect();
+    assert!(!kinds.is_empty() && TYPES.contains(&of));
+    assert_told(&kinds, KEYS);
+}
+
+/// How the names of large values begin; each has a test below.
+const TYPES: [&str; 5] = ["streams", "sets", "hashes", "lists", "sorted sets"];
+
+#[test]
+fn memory_usage_of_streams_is_what_the_allocator_says() {
+    assert_told_of_large("streams");
+}
+
+#[test]
+fn memory_usage_of_sets_is_what_the_allocator_says() {
+    assert_told_of_large("sets");
+}
+
+#[test]
+fn memory_usage_of_hashes_is_what_the_allocator_says() {
+    assert_told_of_large("hashes");
+}
+
+#[test]
+fn memory_usage_of_lists_is_what_the_allocator_says() {
+    assert_told_of_large("lists");
+}
+
+#[test]
+fn memory_usage_of_sorted_sets_is_what_the_allocator_says() {
+    assert_told_of_large("sorted sets");
+}
+
+#[test]
+fn memory_usage_of_small_and_whole_values_is_what_the_allocator_says() {
+    assert!(LARGE.iter().all(|(what, _)| TYPES.iter().any(|of| what.starts_with(of))), "no kind is left out");
+    assert_told(&SMALL, SMALL_KEYS);
+    assert_told(&WHOLE, 100);
 }
 
 /// What makes a large value, and what changes one element of it.
