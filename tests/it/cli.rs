@@ -1,7 +1,7 @@
 //! Tests redis-cli in the ways in which people and scripts use it.
 
 use crate::harness::{Client, Server, on_both};
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 /// Runs redis-cli with this standard input and returns what it printed.
@@ -81,6 +81,63 @@ fn big_keys_and_memory_keys() {
         assert!(out.contains("Biggest   hash found '\"hash\"' has 2 fields"), "{out}");
         let out = cli(server, &["--memkeys"], b"");
         assert!(out.contains("Sampled 3 keys in the keyspace"), "{out}");
+    });
+}
+
+/// A key of each type, and a second sorted set and string by other commands.
+fn fill(server: &Server) {
+    let lines = "SET s xxxxx\nRPUSH l a b c\nSADD t a b c d\nZADD z 1 a 2 b\nHSET h a 1\nXADD x 1-1 a b\nPFADD p a\n\
+                 GEOADD g 1 1 a\n";
+    cli(server, &[], lines.as_bytes());
+}
+
+#[test]
+fn walks_over_keys_of_all_types() {
+    on_both(&["--maxmemory-policy", "allkeys-lfu"], |server| {
+        fill(server);
+        let out = cli(server, &["--bigkeys"], b"");
+        for line in [
+            "Sampled 8 keys in the keyspace",
+            "Biggest   list found '\"l\"' has 3 items",
+            "Biggest   hash found '\"h\"' has 1 fields",
+            "Biggest stream found '\"x\"' has 1 entries",
+            "Biggest    set found '\"t\"' has 4 members",
+            "Biggest   zset found '\"z\"' has 2 members",
+            "2 zsets with 3 members (25.00% of keys, avg size 1.50)",
+            "1 streams with 1 entries (12.50% of keys, avg size 1.00)",
+        ] {
+            assert!(out.contains(line), "{line}: {out}");
+        }
+        let out = cli(server, &["--memkeys"], b"");
+        for kind in ["  list", "  hash", "string", "stream", "   set", "  zset"] {
+            assert!(out.contains(&format!("Biggest {kind} found '")), "{kind}: {out}");
+        }
+        let out = cli(server, &["--hotkeys"], b"");
+        assert_eq!(out.matches("hot key found with counter: ").count(), 8, "{out}");
+        let out = cli(server, &["--scan"], b"");
+        let mut keys: Vec<&str> = out.lines().collect();
+        keys.sort_unstable();
+        assert_eq!(keys, ["g", "h", "l", "p", "s", "t", "x", "z"]);
+    });
+}
+
+#[test]
+fn figures_over_time() {
+    on_both(&[], |server| {
+        fill(server);
+        // Without a terminal it measures for a moment and ends.
+        let out = cli(server, &["--latency", "--raw"], b"");
+        let figures: Vec<f64> = out.split_whitespace().filter_map(|word| word.parse().ok()).collect();
+        assert!(figures.len() == 4 && figures[3] >= 1.0, "minimum, maximum, mean and number: {out}");
+        // This goes on until it is ended.
+        let mut command = Command::new("redis-cli");
+        command.args(["-p", &server.address().port().to_string(), "--stat", "-i", "0.01"]);
+        let mut child = command.stdout(Stdio::piped()).spawn().expect("redis-cli");
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let figures = lines.filter(|line| line.starts_with("8 ")).take(2).count();
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(figures, 2, "lines that begin with the number of keys");
     });
 }
 
