@@ -97,10 +97,13 @@ fn set(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             .set_with(&pairs, caller, |changed| apply_settings(server, changed, held))
             .map_err(|error| failed(&error))?;
     }
-    if cx.client.in_exec {
-        cx.tx.at_commit(server.notify_at_commit(), 0);
-    } else {
-        server.notify_as_configured();
+    // Also if the option keeps its value: a transaction that is still running may have set it.
+    if pairs.iter().any(|(name, _)| name.eq_ignore_ascii_case(b"notify-keyspace-events")) {
+        if cx.client.in_exec {
+            cx.tx.at_commit(server.notify_at_commit(), 0);
+        } else {
+            server.notify_as_configured();
+        }
     }
     if !cx.client.in_exec && !cx.tx.locked().holds_all() {
         // Eviction takes shards, so it does not run here if the transaction holds some; the next command evicts then.
@@ -146,4 +149,117 @@ pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> 
     }
     server.configure(&changed.new);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::testing::Harness;
+    use crate::config::Caller;
+    use crate::engine::AtCommit;
+
+    /// A server, and a client that hears what is told.
+    struct Heard {
+        t: Harness,
+        subscriber: usize,
+    }
+
+    impl Heard {
+        fn new() -> Self {
+            let mut t = Harness::new();
+            let subscriber = t.connect();
+            t.run_as(subscriber, "psubscribe __key*");
+            Self { t, subscriber }
+        }
+
+        /// Chooses as a transaction does that is still running. The result is its commit.
+        fn choose(&self, letters: &str) -> AtCommit {
+            let server = &self.t.server;
+            let pairs: [(&[u8], &[u8]); 1] = [(b"notify-keyspace-events", letters.as_bytes())];
+            let apply = |changed: &_| {
+                let all = server.engine.store.lock_all(crate::store::Mode::Write, 1);
+                super::apply_settings(server, changed, &all)
+            };
+            server.config.set_with(&pairs, Caller::default(), apply).unwrap();
+            server.notify_at_commit()
+        }
+
+        fn set(&mut self, letters: &str) {
+            assert_eq!(self.t.run(&format!("config set notify-keyspace-events '{letters}'")), "+OK");
+        }
+
+        /// Whether a change is told now.
+        fn tells(&mut self) -> bool {
+            self.t.run("set k v");
+            self.t.pushed_to(self.subscriber).contains("__keyspace@0__:k")
+        }
+    }
+
+    #[test]
+    fn what_is_told_after_a_transaction_is_what_the_option_says_then() {
+        for (earlier, later) in [("", "KA"), ("KA", ""), ("KEA", "")] {
+            let mut heard = Heard::new();
+            // Another client changes the option while the transaction runs.
+            let commit = heard.choose(earlier);
+            heard.set(later);
+            assert_eq!(heard.tells(), !later.is_empty());
+            commit(None);
+            assert_eq!(heard.tells(), !later.is_empty(), "{later:?} over {earlier:?}");
+            // Two transactions, the earlier one commits last.
+            let (first, second) = (heard.choose(earlier), heard.choose(later));
+            second(None);
+            first(None);
+            assert_eq!(heard.tells(), !later.is_empty(), "{later:?} over {earlier:?}");
+        }
+    }
+
+    #[test]
+    fn a_choice_that_a_running_transaction_made_already_holds_for_who_makes_it_too() {
+        let mut heard = Heard::new();
+        let commit = heard.choose("KA");
+        assert!(!heard.tells());
+        heard.set("KA");
+        assert!(heard.tells());
+        commit(None);
+        assert!(heard.tells());
+    }
+
+    #[test]
+    fn changes_of_other_options_do_not_put_a_choice_in_force() {
+        let mut heard = Heard::new();
+        let commit = heard.choose("KA");
+        heard.t.run("config set maxclients 98 hz 20");
+        assert!(!heard.tells());
+        for line in ["multi", "config set maxclients 99", "exec"] {
+            heard.t.run(line);
+        }
+        assert!(!heard.tells());
+        commit(None);
+        assert!(heard.tells());
+    }
+
+    #[test]
+    fn a_choice_is_in_force_also_if_its_transaction_ends_in_a_panic() {
+        let mut heard = Heard::new();
+        drop(heard.choose("KA"));
+        assert!(heard.tells());
+    }
+
+    #[test]
+    fn each_part_of_a_transaction_is_told_as_it_was_chosen_then() {
+        let mut heard = Heard::new();
+        for line in [
+            "multi",
+            "set a v",
+            "config set notify-keyspace-events KA",
+            "set b v",
+            "config set notify-keyspace-events ''",
+            "set c v",
+            "exec",
+        ] {
+            heard.t.run(line);
+        }
+        let told = heard.t.pushed_to(heard.subscriber);
+        let of = |key: &str| told.contains(&format!("__keyspace@0__:{key}"));
+        assert_eq!([of("a"), of("b"), of("c")], [false, true, false], "{told}");
+    }
 }

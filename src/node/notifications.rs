@@ -7,7 +7,7 @@ use super::outgoing::{Posted, Publication};
 use super::publish::Broker;
 use super::subscriptions::ChannelKind;
 use crate::config::KeyspaceEvents;
-use crate::engine::{Classes, KeyEvent, KeyEvents, Listener};
+use crate::engine::{Classes, Engine, KeyEvent, KeyEvents, Listener};
 use crate::log::Lsn;
 use parking_lot::RwLock;
 use std::sync::Arc;
@@ -37,18 +37,35 @@ const LETTERS: [(KeyspaceEvents, Classes); 11] = [
 
 /// What is told.
 #[derive(Clone, Copy, Default)]
-pub(super) struct Wanted {
+struct Wanted {
     classes: Classes,
     /// On which channels.
     on: KeyspaceEvents,
+    /// How many choices came before this one.
+    number: u64,
 }
 
-/// What the option says, and what is told so far. They differ only within a transaction that sets the option: what it
-/// has done before is told as it was then.
+/// What the option says, and what is told so far. They differ only while a transaction that sets the option runs: what
+/// it has done before is told as it was then. What is in force is never older than what was in force before.
 #[derive(Clone, Copy, Default)]
 struct Choice {
     chosen: Wanted,
     in_force: Wanted,
+}
+
+/// A choice that is put in force when this is dropped, unless a later one is in force by then. So it holds also if the
+/// transaction that made it ends in a panic, because the option keeps its new value then too.
+pub(super) struct LaterChoice {
+    notifications: Arc<Notifications>,
+    engine: Arc<Engine>,
+    wanted: Wanted,
+}
+
+impl Drop for LaterChoice {
+    fn drop(&mut self) {
+        self.notifications.put_in_force(|_| self.wanted);
+        self.engine.listeners.wants_changed();
+    }
 }
 
 /// The listener that makes messages of events.
@@ -76,17 +93,31 @@ impl Notifications {
                 classes = classes.and(Classes::FIELD_NAMES);
             }
         }
-        self.choice.write().chosen = Wanted { classes, on: chosen };
+        let mut choice = self.choice.write();
+        // Changes of other options make no choice.
+        if choice.chosen.on != chosen {
+            choice.chosen = Wanted { classes, on: chosen, number: choice.chosen.number + 1 };
+        }
     }
 
-    /// What was chosen last.
-    pub(super) fn chosen(&self) -> Wanted {
-        self.choice.read().chosen
+    /// Puts the last choice in force.
+    pub(super) fn put_chosen_in_force(&self) {
+        self.put_in_force(|choice| choice.chosen);
     }
 
-    /// Puts a choice in force.
-    pub(super) fn put_in_force(&self, chosen: Wanted) {
-        self.choice.write().in_force = chosen;
+    /// The last choice, to be put in force later.
+    pub(super) fn pending(self: &Arc<Self>, engine: &Arc<Engine>) -> LaterChoice {
+        let wanted = self.choice.read().chosen;
+        LaterChoice { notifications: Arc::clone(self), engine: Arc::clone(engine), wanted }
+    }
+
+    /// Puts a choice in force unless a later one is.
+    fn put_in_force(&self, wanted: impl FnOnce(&Choice) -> Wanted) {
+        let mut choice = self.choice.write();
+        let wanted = wanted(&choice);
+        if wanted.number >= choice.in_force.number {
+            choice.in_force = wanted;
+        }
     }
 
     /// Queues a message on a channel whose name is made of these parts, if anybody gets it.
@@ -145,7 +176,7 @@ impl Listener for Notifications {
     }
 
     fn hear(&self, events: &KeyEvents) {
-        let Wanted { classes, on } = self.choice.read().in_force;
+        let Wanted { classes, on, .. } = self.choice.read().in_force;
         if !self.broker.roster.has_subscribers() {
             return;
         }

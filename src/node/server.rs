@@ -167,15 +167,15 @@ impl<R> Server<R> {
 
     /// Has keyspace events told as the configuration says now.
     pub fn notify_as_configured(&self) {
-        self.notifications.put_in_force(self.notifications.chosen());
+        self.notifications.put_chosen_in_force();
         self.engine.listeners.wants_changed();
     }
 
-    /// The same when a transaction commits: what it has told before is told as it was configured then. Some classes may
-    /// then be heard that are not wanted any more, until [`Self::notify_as_configured`] is called.
+    /// The same when a transaction commits: what it has told before is told as it was configured then. If it does not
+    /// commit, it happens as soon as that is known. A later choice that is in force by then stays.
     pub fn notify_at_commit(&self) -> AtCommit {
-        let (notifications, chosen) = (Arc::clone(&self.notifications), self.notifications.chosen());
-        Box::new(move |_| notifications.put_in_force(chosen))
+        let pending = self.notifications.pending(&self.engine);
+        Box::new(move |_| drop(pending))
     }
 
     /// Begins to track the keys of a client, or changes how they are tracked. What the client reads from here on
