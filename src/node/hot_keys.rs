@@ -53,15 +53,19 @@ impl Ranking {
         self.counts.insert(key.into(), amount);
     }
 
-    /// Forgets the keys that have taken less: all but `room`, and as many as it takes to have half of the bytes free.
+    /// Forgets the keys that have taken less: all but `room`, and as many as it takes to have half of the bytes free. A
+    /// name that does not fit beside those that have taken more does not displace the shorter ones behind it.
     fn forget_some(&mut self) {
         let mut bytes = 0;
         let fits = |(key, _): &(Box<[u8]>, u64)| {
-            bytes += key.len();
-            bytes <= MOST_BYTES / 2
+            let fits = bytes + key.len() <= MOST_BYTES / 2;
+            if fits {
+                bytes += key.len();
+            }
+            fits
         };
-        self.counts = self.top(self.room).into_iter().take_while(fits).collect();
-        self.bytes = self.counts.keys().map(|key| key.len()).sum();
+        self.counts = self.top(self.room).into_iter().filter(fits).collect();
+        self.bytes = bytes;
     }
 
     /// The keys that have taken most, the first one most.
@@ -304,6 +308,21 @@ mod tests {
         let report = hot.report(at(1)).unwrap();
         let found: Vec<(usize, u64)> = report.by_cpu.iter().map(|(key, nanos)| (key.len(), *nanos)).collect();
         assert_eq!(found, [(hottest.len(), 1000), (1 << 20, 60)]);
+    }
+
+    #[test]
+    fn long_names_do_not_displace_the_hot_keys_below_them() {
+        let hot = HotKeys::default();
+        assert!(hot.start(wanted(None), at(0), 0));
+        count(&hot, at(1), 50, &[b"hot"]);
+        for number in 0..10_u8 {
+            count(&hot, at(1), 100, &[vec![number; 5 << 20].as_slice()]);
+        }
+        let session = hot.session.lock();
+        let ranking = &session.as_ref().unwrap().by_cpu;
+        let bytes: usize = ranking.counts.keys().map(|key| key.len()).sum();
+        assert!(bytes == ranking.bytes && bytes <= MOST_BYTES);
+        assert_eq!(ranking.counts.get(&b"hot"[..]), Some(&50));
     }
 
     #[test]
