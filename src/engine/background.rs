@@ -4,7 +4,7 @@
 use super::durability::{Level, Phase};
 use super::{Classes, Engine, EngineError, Over, StaleKeys, Table, Tx};
 use crate::config::Settings;
-use crate::effect::{Effect, HashChange, List};
+use crate::effect::Effect;
 use crate::env::{Instant, process};
 use crate::log::scrub;
 use crate::store::Holder;
@@ -288,9 +288,8 @@ impl Engine {
                     tx.apply(Effect::Delete { db: due.db, key: &due.key });
                 }
                 Some(fields) => {
-                    let fields: Vec<&[u8]> = fields.iter().map(Vec::as_slice).collect();
-                    tx.apply(HashChange::Delete { fields: List::Slices(&fields) }.on(due.db, &due.key));
-                    tx.tell_fields_expired(due.db, &due.key, fields.len(), fields.iter().copied());
+                    let (hash, fields) = (tx.hash(&due.key), fields.iter().map(Vec::as_slice));
+                    tx.bury_expired_fields(due.db, &due.key, hash, fields);
                     tx.tell_if_gone(due.db, &due.key);
                 }
             }

@@ -167,7 +167,9 @@ impl Tx<'_> {
             // The record may name each key twice: once more for its removal, if it has expired.
             self.ask(keys.iter().chain([&to]).map(|key| 2 * (key.len() + EFFECT_BYTES)).sum())?;
             // Expired keys are removed first, so that a replay does not find them either.
-            keys.iter().for_each(|key| self.bury_expired(db, key, self.hash(key)));
+            for key in keys {
+                self.bury_expired(db, key, self.hash(key));
+            }
             self.apply(effect);
         } else if len > 0 {
             self.ask(len + 2 * (to.len() + EFFECT_BYTES))?;

@@ -98,11 +98,15 @@ impl Tx<'_> {
         held
     }
 
-    /// Tells that a key of a database was deleted, if it is gone because its last element is.
+    /// Tells that a key of a database was deleted, if it is gone because its last element is. If only expired fields of
+    /// a hash are left, the end of the key is told behind theirs: when they are removed.
     #[inline]
     pub fn tell_if_gone(&self, db: u32, key: &[u8]) {
         if self.is_heard(Classes::GENERIC) && !self.exists_in(db as usize, key) {
-            self.tell_in(db, Classes::GENERIC, "del", key);
+            let space = self.engine.store.space(db as usize);
+            if self.locked.peek(space, key, self.hash(key)).is_none() {
+                self.tell_in(db, Classes::GENERIC, "del", key);
+            }
         }
     }
 

@@ -4,10 +4,9 @@ use super::Engine;
 use super::aside::{Aside, StaleKeys, Undo};
 use super::durability::DurabilityState;
 use super::events::{Classes, Telling};
-use crate::effect::{self, Effect, FieldExpire, HashChange, ListChange, Structural, Subject, ZsetChange};
+use crate::effect::{self, Effect, HashChange, ListChange, Structural, Subject, ZsetChange};
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Locked, Seldom};
-use crate::value::hash::{HashRef, packed_find, passed};
 use std::cell::{Cell, RefCell};
 
 /// An upper bound for the bytes of an effect besides its keys and values.
@@ -259,7 +258,8 @@ impl<'a> Tx<'a> {
     }
 
     /// Applies an effect and adds it to the record. If the effect builds on what is at its key, an expired value there
-    /// is removed first, so that nothing of it comes back. So are expired fields whose deadline the effect would keep.
+    /// is removed first, so that nothing of it comes back. So are expired fields that the effect sets or removes. That
+    /// they have expired is told and counted.
     #[inline]
     pub fn apply<'e>(&mut self, effect: impl Into<Effect<'e>>) {
         self.apply_counted(effect);
@@ -281,12 +281,16 @@ impl<'a> Tx<'a> {
         // If it were in the record and not applied, memory and log would differ. This panic leaves both as they are.
         assert!(self.locked.owns(hash), "a change of a key whose shard is not held exclusively");
         let is_new = self.telling.looks() && self.look_before(&effect, hash);
-        if let (true, Subject::Key(db, key)) = (effect.builds_on_value(), effect.subject()) {
-            self.bury_expired(db, key, hash);
-        }
+        let timed = match (effect.builds_on_value(), effect.subject()) {
+            (true, Subject::Key(db, key)) => self.bury_expired(db, key, hash),
+            _ => false,
+        };
         match effect {
-            Effect::Hash { db, key, change: HashChange::Set { pairs, expire: FieldExpire::Keep } } => {
+            Effect::Hash { db, key, change: HashChange::Set { pairs, .. } } if timed => {
                 self.bury_expired_fields(db, key, hash, pairs.iter().step_by(2));
+            }
+            Effect::Hash { db, key, change: HashChange::Delete { fields } } => {
+                self.bury_expired_fields(db, key, hash, fields.iter());
             }
             Effect::Move { .. } => {
                 self.apply_move(&effect);
@@ -373,52 +377,6 @@ impl<'a> Tx<'a> {
             // disk.
             assert!(self.accepted.accepts_writes(), "a change in the state {:?}", self.accepted);
             self.record.push(effect::VERSION);
-        }
-    }
-
-    pub(super) fn bury_expired(&mut self, db: u32, key: &[u8], hash: u64) {
-        let space = self.engine.store.space(db as usize);
-        let Some(entry) = self.locked.peek(space, key, hash).filter(|e| e.expired(self.now())) else {
-            return;
-        };
-        self.tell_expired(db, entry);
-        let gone = Effect::Delete { db, key };
-        self.note(&gone);
-        self.locked.apply(&gone, hash);
-        self.carried_out();
-    }
-
-    fn bury_expired_fields<'f>(
-        &mut self,
-        db: u32,
-        key: &[u8],
-        hash: u64,
-        fields: impl Iterator<Item = &'f [u8]>,
-    ) {
-        let now = self.now();
-        let space = self.engine.store.space(db as usize);
-        let Some(entry) = self.locked.peek(space, key, hash) else { return };
-        if !entry.has_deadline() {
-            return;
-        }
-        let mut expired: Vec<&[u8]> = fields
-            .filter(|name| match entry.value().hash() {
-                Some(HashRef::Packed(packed, ttl)) => {
-                    packed_find(packed, ttl, name).is_some_and(|f| f.expired(now))
-                }
-                Some(HashRef::Big(big)) => big.get(name).is_some_and(|f| passed(f.expire, now)),
-                None => false,
-            })
-            .collect();
-        if !expired.is_empty() {
-            // The command may name a field twice.
-            expired.sort_unstable();
-            expired.dedup();
-            let gone = HashChange::Delete { fields: effect::List::Slices(&expired) }.on(db, key);
-            self.note(&gone);
-            self.locked.apply(&gone, hash);
-            self.carried_out();
-            self.tell_fields_expired(db, key, expired.len(), expired.iter().copied());
         }
     }
 

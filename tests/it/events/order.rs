@@ -136,3 +136,84 @@ fn keys_fields_and_items_that_expire_are_told() {
         assert!(info.contains(line), "{line} is not in {info}");
     }
 }
+
+/// Removes what is due, and returns what is told of it.
+fn sweep(ours: &Ours) -> Vec<String> {
+    let engine = std::sync::Arc::clone(&ours.server.engine);
+    let mut record = Vec::new();
+    (0..engine.store.shard_count()).for_each(|shard| engine.expire_shard(shard, &mut record));
+    ours.heard.take().into_iter().map(|(_, event)| event).collect()
+}
+
+/// A server with packed hashes, and one with large ones.
+fn both_forms(test: impl Fn(&mut Ours)) {
+    for entries in ["512", "0"] {
+        let mut ours = Ours::in_memory();
+        assert!(ours.run_line(&format!("CONFIG SET hash-max-listpack-entries {entries}")).0.is_ok());
+        test(&mut ours);
+    }
+}
+
+#[test]
+fn a_field_that_has_expired_is_told_before_what_removes_or_overwrites_it() {
+    let cases = [
+        ("HDEL h a b", &["0 hexpired h", "0 hdel h"][..]),
+        ("HSETEX h PXAT 1 FIELDS 2 a 1 b 1", &["0 hexpired h", "0 hdel h"]),
+        ("HSET h a 1 b 1 a 2", &["0 hexpired h", "0 hset h"]),
+        ("HMSET h a 1", &["0 hexpired h", "0 hset h"]),
+        ("HSETNX h a 1", &["0 hexpired h", "0 hset h"]),
+        ("HINCRBY h a 1", &["0 hexpired h", "0 hincrby h"]),
+        ("HSETEX h FIELDS 1 a 1", &["0 hexpired h", "0 hset h"]),
+        ("HSETEX h KEEPTTL FIELDS 1 a 1", &["0 hexpired h", "0 hset h"]),
+        ("HSETEX h EX 100 FIELDS 1 a 1", &["0 hexpired h", "0 hset h", "0 hexpire h"]),
+        // These leave it to the background.
+        ("HGETDEL h FIELDS 2 a b", &["0 hdel h", "0 hexpired h"]),
+        ("HDEL h a", &["0 hexpired h"]),
+        ("HPEXPIRE h 0 FIELDS 2 a b", &["0 hdel h", "0 hexpired h"]),
+    ];
+    both_forms(|ours| {
+        for (number, (line, right)) in (1..).zip(cases) {
+            for setup in ["FLUSHALL", "HSET h a 1 b 2 keep 3", "HPEXPIRE h 5 FIELDS 1 a"] {
+                ours.run_line(setup);
+            }
+            ours.advance(5);
+            let mut told = ours.run_line(line).1;
+            told.extend(sweep(ours));
+            assert_eq!(told, right, "{line}");
+            let info = ours.run_line("INFO stats").0.text();
+            assert!(info.contains(&format!("expired_subkeys:{number}\r")), "{line}: {info}");
+        }
+    });
+}
+
+#[test]
+fn the_end_of_a_hash_of_which_only_expired_fields_are_left_is_told_once_and_last() {
+    let last = ["0 hdel e", "0 hexpired e", "0 del e"];
+    both_forms(|ours| {
+        let set_up = |ours: &mut Ours| {
+            for line in ["FLUSHALL", "HSET e a 1 b 2", "HPEXPIRE e 5 FIELDS 1 a"] {
+                ours.run_line(line);
+            }
+            ours.advance(5);
+        };
+        for line in [
+            "HDEL e b",
+            "HDEL e a b",
+            "HGETDEL e FIELDS 1 b",
+            "HPEXPIRE e 0 FIELDS 1 b",
+            "HGETEX e PXAT 1 FIELDS 1 b",
+            "HSETEX e PXAT 1 FIELDS 1 b 1",
+        ] {
+            set_up(ours);
+            let mut told = ours.run_line(line).1;
+            told.extend(sweep(ours));
+            let right = if line == "HDEL e a b" { ["0 hexpired e", "0 hdel e", "0 del e"] } else { last };
+            assert_eq!(told, right, "{line}");
+        }
+        set_up(ours);
+        for line in ["MULTI", "HDEL e b", "HSET e c 1"] {
+            ours.run_line(line);
+        }
+        assert_eq!(ours.run_line("EXEC").1, [&last[..], &["0 new e", "0 hset e"]].concat());
+    });
+}
