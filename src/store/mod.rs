@@ -13,7 +13,7 @@
 //! all locks, so it is stable under any one of them.
 //!
 //! `shards` has the [`Store`], made of parts that do not know it (`entry`, `side`, `lines`, `watch`, `rosters`,
-//! `imaged`, `reaper`); `locks` has what holds its shards, [`Locked`]. All other files add methods to these two.
+//! `imaged`, `reaper`); `locked` has what holds its shards, [`Locked`], and `locks` takes them. All other files add methods to these two.
 
 mod access;
 mod apply;
@@ -30,6 +30,7 @@ mod imaged;
 mod inverse;
 mod lent;
 mod lines;
+mod locked;
 mod locks;
 mod names;
 pub mod object;
@@ -64,7 +65,7 @@ pub use image::{PieceEnd, ShardImage, key_effects};
 pub use imaged::{Owner, SpaceOwners};
 pub use lent::{Lent, Patience, serves_clients};
 pub use lines::{Awaited, KeyAt, Waiter, Waiting};
-pub use locks::{Garbage, Locked, Mode};
+pub use locked::{Garbage, Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::Visit;
 pub use reaper::Reaper;

@@ -1,7 +1,7 @@
 //! Locked shards whose hold is measured.
 
 use super::holds::{Holder, Timer};
-use super::locks::{Garbage, Locked};
+use super::locked::{Garbage, Locked};
 use super::seldom::Seldom;
 use std::ops::{Deref, DerefMut};
 
