@@ -66,8 +66,8 @@ impl Drop for Running<'_> {
 struct Beginning<'a> {
     start_lsn: u64,
     prologue: Vec<u8>,
-    /// The shards that are closed.
-    closed: Vec<usize>,
+    /// The shards that are closed, each with what tells this closing from a later one.
+    closed: Vec<(usize, u32)>,
     /// How often the log had been switched on or off when the checkpoint began.
     switches: u64,
     imaging: Option<Imaging<'a>>,
@@ -201,7 +201,12 @@ impl Engine {
             }
             tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
         }
-        let apart = if closed.is_empty() { None } else { Some(self.read_closed(log, start_lsn, &closed)?) };
+        let apart = if closed.is_empty() {
+            None
+        } else {
+            let shards: Vec<usize> = closed.iter().map(|(shard, _)| *shard).collect();
+            Some(self.read_closed(log, start_lsn, &shards)?)
+        };
         let writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue);
         let mut writer = log.heed(writer)?;
         let mut longest_hold = 0;
@@ -214,8 +219,9 @@ impl Engine {
                 process::give_way();
                 Ok(writer.chunk(shard as u32, lsn, record)?)
             };
-            let held = match &apart {
-                Some(apart) if closed.contains(&shard) => self.image_of_closed(apart, shard, sink)?,
+            let closing = closed.iter().find(|(closed, _)| *closed == shard);
+            let held = match (&apart, closing) {
+                (Some(apart), Some(closing)) => self.image_of_closed(apart, *closing, sink)?,
                 _ => self.image(shard, sink)?,
             };
             longest_hold = longest_hold.max(held);
@@ -253,7 +259,8 @@ impl Engine {
     fn begin_images(&self, log: &Log) -> Result<Beginning<'_>, EngineError> {
         log.reserve(0)?;
         let all = self.store.lock_all(Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
-        let closed = self.store.which_closed();
+        let closing = |shard| self.store.closing_of(shard).map(|closing| (shard, closing));
+        let closed: Vec<(usize, u32)> = self.store.which_closed().into_iter().filter_map(closing).collect();
         if !closed.is_empty() && !self.state().is_complete() {
             return Err(EngineError::Closed);
         }

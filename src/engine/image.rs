@@ -84,18 +84,18 @@ impl Engine {
     }
 
     /// As [`Engine::image`] of a closed shard, which `apart` has read. No change is made to a shard while it is closed,
-    /// so what it was when `apart` read it holds still.
+    /// so what it was when `apart` read it holds still, if it is the same `closing`.
     ///
     /// # Errors
-    /// [`EngineError::Closed`] if the shard was opened meanwhile, and those of `sink`.
+    /// [`EngineError::Closed`] if the shard was opened meanwhile, even if it was closed again, and those of `sink`.
     pub(super) fn image_of_closed(
         &self,
         apart: &Self,
-        shard: usize,
+        (shard, closing): (usize, u32),
         sink: &mut dyn FnMut(u64, &[u8]) -> Result<(), EngineError>,
     ) -> Result<u64, EngineError> {
         let locked = self.store.lock_shard(shard, Mode::Read, self.clock.now_ms()).timed(Holder::Checkpoint);
-        if !locked.holds_closed() {
+        if self.store.closing_of(shard) != Some(closing) {
             return Err(EngineError::Closed);
         }
         let lsn = self.tail();

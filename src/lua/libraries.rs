@@ -39,6 +39,9 @@ impl Registered {
     }
 }
 
+/// What cannot be loaded is tried again after so many calls of functions.
+pub(super) const RETRY: u32 = 1000;
+
 /// The names of functions do not differ by case.
 fn folded(name: &[u8]) -> SmallVec<[u8; 32]> {
     name.iter().map(u8::to_ascii_lowercase).collect()
@@ -62,6 +65,8 @@ struct Loaded {
 pub(super) struct LoadedLibraries {
     /// Of which version of the server's libraries these are.
     version: (u64, u64),
+    /// If some could not be loaded: the limit of memory then, and how many calls later they are tried again.
+    failed: Option<(usize, u32)>,
     all: Vec<Loaded>,
     by_name: AHashMap<SmallVec<[u8; 32]>, Rc<Registered>>,
     /// The functions in Lua, by their slots. They are in a table, because references to values are few.
@@ -72,7 +77,14 @@ pub(super) struct LoadedLibraries {
 impl LoadedLibraries {
     pub(super) fn new(lua: &mlua::Lua) -> Result<Self> {
         let callbacks = lua.create_table()?;
-        Ok(Self { version: (0, 0), all: Vec::new(), by_name: AHashMap::new(), callbacks, next: 1 })
+        Ok(Self {
+            version: (0, 0),
+            failed: None,
+            all: Vec::new(),
+            by_name: AHashMap::new(),
+            callbacks,
+            next: 1,
+        })
     }
 
     pub(super) fn get(&self, name: &[u8]) -> Option<Rc<Registered>> {
@@ -83,7 +95,14 @@ impl LoadedLibraries {
         self.all.iter().map(|library| (&library.contents, &*library.code))
     }
 
-    pub(super) fn is_of(&self, version: (u64, u64)) -> bool {
+    /// Whether these are of a version, and nothing is to be tried again.
+    pub(super) fn is_of(&mut self, version: (u64, u64), limit: usize) -> bool {
+        if let Some((failed_with, left)) = &mut self.failed {
+            *left = left.saturating_sub(1);
+            if *left == 0 || *failed_with != limit {
+                return false;
+            }
+        }
         self.version == version
     }
 
@@ -114,9 +133,12 @@ impl LoadedLibraries {
         }
         before.into_values().for_each(|library| self.free(&library.contents));
         let functions = self.all.iter().flat_map(|library| &library.contents.functions);
-        self.by_name = functions.map(|function| (folded(&function.name), Rc::clone(function))).collect();
-        // What could not be loaded is tried again with the next call.
-        self.version = if errors.is_empty() { version } else { (0, 0) };
+        self.by_name.clear();
+        for function in functions {
+            self.by_name.entry(folded(&function.name)).or_insert_with(|| Rc::clone(function));
+        }
+        self.version = version;
+        self.failed = if errors.is_empty() { None } else { Some((limit, RETRY)) };
         errors
     }
 

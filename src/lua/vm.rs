@@ -133,9 +133,10 @@ impl Vm {
         Ok(function)
     }
 
-    /// Whether the libraries of a version are loaded.
-    pub fn knows(&self, version: (u64, u64)) -> bool {
-        self.libraries.is_of(version)
+    /// Whether the libraries of a version are loaded, as far as that was possible with this limit of memory. Where some
+    /// could not be loaded, they are tried again every [`RETRY`](super::libraries::RETRY) calls.
+    pub fn knows(&mut self, version: (u64, u64), limit: usize) -> bool {
+        self.libraries.is_of(version, limit)
     }
 
     /// Loads the libraries that there are now: their version and their texts. Gives the errors of those that cannot be

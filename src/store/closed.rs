@@ -31,6 +31,12 @@ impl Store {
         self.has_closed() && self.sides[shard].closed.load(Relaxed)
     }
 
+    /// A number that a closed shard keeps until it is opened: if it is closed again later, it has another. `None` for
+    /// an open shard. Exact for a thread that holds it.
+    pub fn closing_of(&self, shard: usize) -> Option<u32> {
+        self.is_closed(shard).then(|| self.sides[shard].generation.load(Relaxed))
+    }
+
     /// Notes that all entries of a shard were removed, which opens it. The caller holds it exclusively.
     pub(super) fn note_emptied(&self, shard: usize) {
         let side = &self.sides[shard];

@@ -13,7 +13,8 @@
 //! all locks, so it is stable under any one of them.
 //!
 //! `shards` has the [`Store`], made of parts that do not know it (`entry`, `side`, `lines`, `watch`, `rosters`,
-//! `imaged`, `reaper`); `locked` has what holds its shards, [`Locked`], and `locks` takes them. All other files add methods to these two.
+//! `imaged`, `reaper`); `locked` has what holds its shards, [`Locked`], and `locks` takes them. All other files add
+//! methods to these two.
 
 mod access;
 mod apply;

@@ -164,6 +164,30 @@ fn a_library_that_cannot_be_loaded_leaves_nothing() {
     assert_eq!(client.run("FCALL adds 1 n 2"), Value::Int(2));
 }
 
+/// A library that no longer fits the limit of memory has no functions until it does; no other can be stored meanwhile,
+/// since the two might have the same functions.
+#[test]
+fn a_library_that_no_longer_fits_is_shown_and_returns() {
+    let server = Server::start(&["--save", "", "--io-threads", "1", "--enable-debug-command", "yes"]);
+    let mut client = server.client();
+    load(
+        &mut client,
+        "big",
+        "local s = ('1'):rep(9000000) redis.register_function('one', function() return #s end)",
+    );
+    client.run("CONFIG SET lua-memory-limit 8mb");
+    client.run("DEBUG RELOAD");
+    assert_eq!(error_of(&client.run("FCALL one 0")), "ERR Function not found");
+    assert_eq!(client.run("FUNCTION LIST LIBRARYNAME B?G").items().len(), 1);
+    let other = "#!lua name=other\nredis.register_function('one', function() return 1 end)";
+    let refused = error_of(&client.call(&["FUNCTION", "LOAD", other]));
+    assert!(refused.starts_with("ERR Library 'big' cannot be loaded"), "{refused}");
+    client.run("CONFIG SET lua-memory-limit 1gb");
+    assert_eq!(client.run("FCALL one 0"), Value::Int(9_000_000));
+    let refused = error_of(&client.call(&["FUNCTION", "LOAD", other]));
+    assert_eq!(refused, "ERR Function one already exists");
+}
+
 /// Interpreters keep a bounded number of references to values; libraries and functions beyond it are no problem.
 #[test]
 fn there_may_be_many_libraries() {

@@ -60,11 +60,11 @@ impl Host for Loading<'_> {
 pub(super) fn know_all(vm: &mut Vm, server: &Server, settings: &Settings) {
     let libraries = &server.engine.libraries;
     let version = libraries.version();
-    if vm.knows(version) {
+    let limit = settings.lua_memory_limit as usize;
+    if vm.knows(version, limit) {
         return;
     }
     let codes = libraries.list().into_iter().map(|(_, library)| library.code).collect();
-    let limit = settings.lua_memory_limit as usize;
     for error in vm.know_libraries(&mut Loading::new(server, false), (version, codes), limit) {
         tracing::warn!("a library cannot be loaded: {}", String::from_utf8_lossy(&error));
     }
@@ -119,6 +119,12 @@ fn function_exists(name: &[u8]) -> Fail {
     Fail::bytes([b"ERR Function ", name, b" already exists"].concat())
 }
 
+/// What a library has that cannot be loaded is not known, so no other may be stored beside it.
+fn cannot_be_loaded(name: &[u8]) -> Fail {
+    let text = b"' cannot be loaded, so its functions are not known: raise lua-memory-limit, or delete or replace it";
+    Fail::bytes([b"ERR Library '", name, text].concat())
+}
+
 /// Runs a change that needs every shard: in the transaction that the command is part of, or in one of its own.
 fn under_all<T>(
     cx: &mut Cx<'_, '_>,
@@ -127,14 +133,19 @@ fn under_all<T>(
     if cx.tx.locked().holds_all() { change(cx.tx) } else { cx.alone(Holder::Libraries, change) }
 }
 
-/// Stores libraries. No function may be in two of them.
+/// Stores libraries. No function may be in two of them. In one of them names may differ by case alone, as in Redis; the
+/// first counts.
 fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) -> Outcome {
     let (server, settings) = (cx.server, cx.settings);
     let bytes: usize = libraries.iter().map(|library| library.code.len() + EFFECT_BYTES).sum();
     let mut functions = AHashMap::new();
-    for function in libraries.iter().flat_map(|library| &library.contents.functions) {
-        if functions.insert(function.name.to_ascii_lowercase(), &function.name).is_some() {
-            return Err(function_exists(&function.name));
+    for (at, library) in libraries.iter().enumerate() {
+        for function in &library.contents.functions {
+            let (_, first) =
+                *functions.entry(function.name.to_ascii_lowercase()).or_insert((&function.name, at));
+            if first != at {
+                return Err(function_exists(&function.name));
+            }
         }
     }
     under_all(cx, |tx| {
@@ -150,9 +161,12 @@ fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) ->
             return Err(exists(name));
         }
         old.retain(|(name, _)| !is_new(name));
-        let mut stays = old.iter().filter_map(|(_, library)| library.functions.as_deref()).flatten();
-        if let Some(name) = stays.find_map(|old| functions.get(&old.name.to_ascii_lowercase())) {
-            return Err(function_exists(name));
+        for (name, library) in &old {
+            let Some(old) = &library.functions else { return Err(cannot_be_loaded(name)) };
+            if let Some((name, _)) = old.iter().find_map(|old| functions.get(&old.name.to_ascii_lowercase()))
+            {
+                return Err(function_exists(name));
+            }
         }
         tx.ask(bytes)?;
         if policy == Policy::Flush {
@@ -275,8 +289,9 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     }
     find_functions(cx.server);
     let mut shown = cx.server.engine.libraries.list();
-    shown
-        .retain(|(name, library)| library.functions.is_some() && pattern.is_none_or(|p| glob_match(p, name)));
+    // As in Redis, the case of letters does not matter.
+    let pattern = pattern.map(<[u8]>::to_ascii_lowercase);
+    shown.retain(|(name, _)| pattern.as_ref().is_none_or(|p| glob_match(p, &name.to_ascii_lowercase())));
     cx.out.array(shown.len());
     for (name, library) in &shown {
         show(cx.out, name, library, with_code);

@@ -130,6 +130,43 @@ fn a_checkpoint_during_which_a_shard_is_closed_is_exact() {
     }
 }
 
+/// A shard that was opened by FLUSHALL and closed again meanwhile is another one than the checkpoint has read from the
+/// log: the flush and what was written between the two are in it.
+#[test]
+fn a_checkpoint_during_which_a_closed_shard_is_opened_and_closed_again_is_exact() {
+    let disk = SimDisk::new(96);
+    let engine = filled(&disk);
+    engine.save().unwrap();
+    let (key, other) = (key_in(&engine, 7, 0), key_in(&engine, 7, 2));
+    panics(|| drop(over(&engine, &key, |tx| tx.apply(bad_push(&key)))));
+    let between = key.clone();
+    let mut is_first = true;
+    between::pieces(move |engine| {
+        if !std::mem::take(&mut is_first) {
+            return;
+        }
+        {
+            let mut record = Vec::new();
+            let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+            let space = engine.store.fresh_space(1);
+            tx.apply(Structural::FlushDb { db: 0, space });
+            tx.locked_mut().open_emptied();
+            tx.commit();
+        }
+        commit(engine, &[ListChange::Push { front: true, values: List::Slices(&[b"new"]) }.on(0, &other)]);
+        panics(|| drop(over(engine, &between, |tx| tx.apply(bad_push(&between)))));
+    });
+    engine.save().unwrap();
+    between::nothing();
+    assert_eq!((engine.store.closed_shards(), checkpoints_of(&engine)), (1, 2));
+    engine.sync().unwrap();
+    drop(engine);
+    disk.restart(CrashMode::PowerLost);
+    let shown = show(&open(&disk, AppendFsync::No).unwrap());
+    assert_eq!(shown.iter().filter(|line| line.contains("new")).count(), 1, "{shown:?}");
+    assert_eq!(shown.len(), 1, "{shown:?}");
+}
+
 /// How many checkpoints were written.
 fn checkpoints_of(engine: &Engine) -> u64 {
     engine.save.count.load(Relaxed)
