@@ -40,7 +40,7 @@ impl Registered {
 }
 
 /// What cannot be loaded is tried again after so many calls of functions.
-pub(super) const RETRY: u32 = 1000;
+const RETRY: u32 = 1000;
 
 /// The names of functions do not differ by case.
 fn folded(name: &[u8]) -> SmallVec<[u8; 32]> {

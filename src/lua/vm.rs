@@ -134,7 +134,7 @@ impl Vm {
     }
 
     /// Whether the libraries of a version are loaded, as far as that was possible with this limit of memory. Where some
-    /// could not be loaded, they are tried again every [`RETRY`](super::libraries::RETRY) calls.
+    /// could not be loaded, they are tried again every 1 000 calls.
     pub fn knows(&mut self, version: (u64, u64), limit: usize) -> bool {
         self.libraries.is_of(version, limit)
     }
