@@ -31,6 +31,15 @@ impl Fail {
         Self::text(format!("ERR the transaction takes more than {most} bytes (transaction-max-memory)"))
     }
 
+    /// A transaction keeps more of what it publishes and tells than it may.
+    #[cold]
+    pub fn tells_too_much(settings: &Settings) -> Self {
+        let most = settings.transaction_max_memory;
+        Self::text(format!(
+            "ERR what a transaction publishes and tells may take {most} bytes (transaction-max-memory)"
+        ))
+    }
+
     /// An error of composed bytes.
     pub fn bytes(bytes: Vec<u8>) -> Self {
         Self(Cow::Owned(bytes))

@@ -209,13 +209,17 @@ fn publish(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
     let receivers = if cx.client.in_exec {
         let receivers = cx.server.broker.roster.each_receiver(kind, channel, |_, _| ());
         if receivers > 0 {
+            let more = channel.len() + payload.len();
+            if (cx.tx.told_bytes() + more) as u64 > cx.settings.transaction_max_memory {
+                return Err(Fail::tells_too_much(cx.settings));
+            }
             let seen = match shown::so_far() {
                 shown::EVERYTHING => cx.tx.engine().tail(),
                 seen => seen,
             };
             let shows = shows.max(seen);
             let publication = Publication { kind, channel: channel.into(), payload: payload.into(), shows };
-            cx.tx.at_commit(cx.server.broker.at_commit(publication), channel.len() + payload.len());
+            cx.tx.at_commit(cx.server.broker.at_commit(publication), more);
         }
         receivers
     } else {

@@ -175,8 +175,8 @@ options! {
         /// read before anything is locked, and kept as they were read until EXEC ends.
         "item-max-transaction-size" => item_max_transaction_size: u64 [memory(KB as i128, GB as i128)] = 64 * MB, Live;
         /// The most memory that a transaction or script may take for what it publishes and tells when it commits, and
-        /// that ITEM.ATOMIC may take for all that it does. Beyond it commands are refused, and ITEM.ATOMIC is
-        /// cancelled.
+        /// for its lines of MONITOR, and that ITEM.ATOMIC may add beside its replies and its record in the log. Beyond
+        /// it commands that would tell more are refused, MONITOR's clients are closed, and ITEM.ATOMIC is cancelled.
         "transaction-max-memory" => transaction_max_memory: u64 [memory(MB as i128, I64)] = 256 * MB, Live;
         /// How many milliseconds the change streams of tables keep their records.
         "table-stream-retention-ms" => table_stream_retention_ms: u64 [int(1000, I64)] = 86_400_000, Live;

@@ -12,10 +12,12 @@
 use crate::effect::is_own;
 use crate::log::Lsn;
 use crate::store::Seldom;
+use ahash::RandomState;
+use hashbrown::HashTable;
 use parking_lot::RwLock;
 use std::cell::RefCell;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::Relaxed};
 
 /// A set of classes of events, a bit each. Each of Redis's letters stands for one or two of them.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
@@ -75,7 +77,7 @@ impl Classes {
 
     /// Whether this set has a class that `some` lacks.
     #[inline]
-    const fn exceed(self, some: Self) -> bool {
+    pub(super) const fn exceed(self, some: Self) -> bool {
         self.0 & !some.0 != 0
     }
 }
@@ -115,6 +117,27 @@ impl<'a> FieldNames<'a> {
         out.extend_from_slice(name);
     }
 
+    /// These names, as [`FieldNames::as_bytes`] gives them.
+    pub fn from_bytes(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes by which the names can be kept.
+    pub fn as_bytes(self) -> &'a [u8] {
+        self.0
+    }
+
+    /// The names, so many together, and fewer at the end.
+    pub fn chunks(self, count: usize) -> impl Iterator<Item = Self> {
+        let mut rest = self;
+        std::iter::from_fn(move || {
+            let taken: usize = rest.each().take(count).map(|name| size_of::<usize>() + name.len()).sum();
+            let (some, others) = rest.0.split_at_checked(taken).filter(|_| taken > 0)?;
+            rest = Self(others);
+            Some(Self(some))
+        })
+    }
+
     /// The names.
     pub fn each(self) -> impl Iterator<Item = &'a [u8]> {
         let mut rest = self.0;
@@ -136,6 +159,16 @@ struct Head {
     fields: usize,
 }
 
+/// Of the first so many events only neighbours are compared, so that small transactions need no table.
+const FEW: usize = 32;
+
+/// The numbers of the events that what is at a key has changed, by their keys; those of the first events are not there.
+#[derive(Default)]
+struct Changed {
+    hasher: RandomState,
+    numbers: HashTable<usize>,
+}
+
 /// The events of a transaction, in their order.
 #[derive(Default)]
 pub struct KeyEvents {
@@ -144,19 +177,45 @@ pub struct KeyEvents {
     heads: Vec<Head>,
     /// Each event's key, and behind it the names of its fields.
     bytes: Vec<u8>,
+    changed: Option<Box<Changed>>,
+}
+
+/// The key of an event among others, and what the event is.
+fn key_of<'b>(heads: &[Head], bytes: &'b [u8], number: usize) -> Option<(&'b [u8], Classes)> {
+    let before = number.checked_sub(1).and_then(|at| heads.get(at)).map_or(0, |head| head.ends.1);
+    let head = heads.get(number)?;
+    Some((bytes.get(before..head.ends.0)?, head.class))
+}
+
+/// A list that takes more bytes than this grows by a quarter.
+const LARGE: usize = 1 << 20;
+
+/// Makes room for so many elements more, so that a large list has little room to spare.
+fn make_room<T>(list: &mut Vec<T>, more: usize) {
+    let len = list.len();
+    if len * size_of::<T>() > LARGE && list.capacity() - len < more {
+        list.reserve_exact(more.max(len / 4));
+    }
 }
 
 impl KeyEvents {
     fn push<'n>(&mut self, event: KeyEvent<'_>, names: impl Iterator<Item = &'n [u8]>) {
         let KeyEvent { class, name, db, key, fields, .. } = event;
+        make_room(&mut self.bytes, key.len());
         self.bytes.extend_from_slice(key);
         let key_end = self.bytes.len();
-        names.for_each(|name| FieldNames::put(name, &mut self.bytes));
+        names.for_each(|name| {
+            make_room(&mut self.bytes, size_of::<usize>() + name.len());
+            FieldNames::put(name, &mut self.bytes);
+        });
+        make_room(&mut self.heads, 1);
         self.heads.push(Head { class, name, db, ends: (key_end, self.bytes.len()), fields });
     }
 
+    /// About how many bytes it takes.
     fn memory(&self) -> usize {
-        self.heads.capacity() * size_of::<Head>() + self.bytes.capacity()
+        let numbers = self.changed.as_ref().map_or(0, |changed| changed.numbers.len());
+        self.heads.len() * size_of::<Head>() + self.bytes.len() + 2 * numbers * size_of::<usize>()
     }
 
     /// The log must be settled up to this position before a client gets the events.
@@ -169,17 +228,24 @@ impl KeyEvents {
         self.author
     }
 
-    /// Adds that what is at a key has changed, unless that is what was added last.
+    /// Adds that what is at a key has changed, unless it was added already.
     pub(super) fn push_changed(&mut self, db: u32, key: &[u8]) {
-        let before =
-            self.heads.len().checked_sub(2).and_then(|at| self.heads.get(at)).map_or(0, |head| head.ends.1);
-        let is_again = self.heads.last().is_some_and(|last| {
-            last.class == Classes::CHANGED
-                && self.bytes.get(before..last.ends.0).is_some_and(|last| last == key)
-        });
-        if !is_again {
-            self.push(KeyEvent::of_key(Classes::CHANGED, "", db, key), std::iter::empty());
+        let Self { heads, bytes, changed, .. } = self;
+        let number = heads.len();
+        let is_that = |other: usize| key_of(heads, bytes, other) == Some((key, Classes::CHANGED));
+        if number.checked_sub(1).is_some_and(is_that) {
+            return;
         }
+        if number >= FEW {
+            let Changed { hasher, numbers } = &mut **changed.get_or_insert_default();
+            let hash = hasher.hash_one(key);
+            if numbers.find(hash, |other| is_that(*other)).is_some() {
+                return;
+            }
+            let hash_of = |other: &usize| hasher.hash_one(key_of(heads, bytes, *other).unwrap_or_default().0);
+            numbers.insert_unique(hash, number, hash_of);
+        }
+        self.push(KeyEvent::of_key(Classes::CHANGED, "", db, key), std::iter::empty());
     }
 
     /// The events of some classes.
@@ -199,6 +265,10 @@ impl KeyEvents {
 pub trait Listener: Send + Sync {
     /// The classes that the listener receives.
     fn classes(&self) -> Classes;
+    /// Whether the listener receives these classes only while [`Listeners::audience`] is not 0.
+    fn needs_audience(&self) -> bool {
+        false
+    }
     /// Receives the events of a transaction, including events that only other listeners want. The shards of the
     /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The
     /// listener must not pass the events on before the log is settled up to their position.
@@ -211,15 +281,23 @@ pub trait Listener: Send + Sync {
 #[derive(Default)]
 pub struct Listeners {
     heard: AtomicU32,
+    /// What is heard beside that while there is an audience.
+    heard_by_audience: AtomicU32,
+    audience: Arc<AtomicUsize>,
     list: RwLock<Vec<Arc<dyn Listener>>>,
 }
 
 impl Listeners {
     /// Adds a listener. It hears of every transaction that locks its shards from here on.
     pub fn add(&self, listener: Arc<dyn Listener>) {
-        let mut list = self.list.write();
-        self.heard.fetch_or(listener.classes().0, Relaxed);
-        list.push(listener);
+        self.list.write().push(listener);
+        self.wants_changed();
+    }
+
+    /// How many there are to whom listeners pass on what they hear. Who counts itself there before it looks at a key
+    /// hears of each later change of the key.
+    pub fn audience(&self) -> &Arc<AtomicUsize> {
+        &self.audience
     }
 
     /// Takes note that listeners want other classes than before. Transactions that lock their shards from here on ask
@@ -227,8 +305,12 @@ impl Listeners {
     pub fn wants_changed(&self) {
         // Exclusively, so that what is worked out last is stored last.
         let list = self.list.write();
-        let all = list.iter().fold(0, |all, listener| all | listener.classes().0);
-        self.heard.store(all, Relaxed);
+        let of = |with: bool| {
+            let some = list.iter().filter(|listener| listener.needs_audience() == with);
+            some.fold(0, |all, listener| all | listener.classes().0)
+        };
+        self.heard.store(of(false), Relaxed);
+        self.heard_by_audience.store(of(true), Relaxed);
     }
 
     /// Tells that every key may have changed for another reason than effects. The message shows nothing that is in the
@@ -246,7 +328,9 @@ impl Listeners {
     /// more.
     #[inline]
     pub(super) fn heard(&self) -> Classes {
-        Classes(self.heard.load(Relaxed))
+        let (heard, passed_on) = (self.heard.load(Relaxed), self.heard_by_audience.load(Relaxed));
+        let has_audience = passed_on != 0 && self.audience.load(Relaxed) > 0;
+        Classes(if has_audience { heard | passed_on } else { heard })
     }
 
     #[cold]
@@ -351,5 +435,31 @@ impl Telling {
         if !is_own(event.db) {
             self.told.borrow_mut().get_or_insert_default().events.push(event, names);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_change_of_a_key_is_kept_once() {
+        let mut events = KeyEvents::default();
+        for n in 0..10_000 {
+            events.push_changed(0, format!("k{}", n % 100).as_bytes());
+        }
+        let keys: Vec<_> = events.of(Classes::CHANGED).map(|event| event.key).collect();
+        assert!((100..=100 + FEW).contains(&keys.len()), "{}", keys.len());
+        assert!((0..100).all(|n| keys.contains(&format!("k{n}").as_bytes())));
+    }
+
+    #[test]
+    fn names_of_fields_are_dealt_to_chunks() {
+        let mut bytes = Vec::new();
+        [&b"a"[..], b"", b"ccc"].iter().for_each(|name| FieldNames::put(name, &mut bytes));
+        let chunks: Vec<Vec<&[u8]>> =
+            FieldNames::from_bytes(&bytes).chunks(2).map(|chunk| chunk.each().collect()).collect();
+        assert_eq!(chunks, [vec![&b"a"[..], b""], vec![b"ccc"]]);
+        assert_eq!(FieldNames::default().chunks(2).count(), 0);
     }
 }

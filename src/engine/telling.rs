@@ -14,6 +14,11 @@ impl Tx<'_> {
         self.telling.heard.have(class)
     }
 
+    /// Whether a listener wants events of what commands do, other than of what they do not find.
+    pub fn tells_changes(&self) -> bool {
+        self.telling.heard.exceed(Classes::RARE.and(Classes::MISSED))
+    }
+
     /// Tells what was done to a key of the current database. Costs one branch if no listener wants it.
     #[inline]
     pub fn tell(&self, class: Classes, name: &'static str, key: &[u8]) {

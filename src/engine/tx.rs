@@ -5,6 +5,7 @@ use super::aside::{Aside, StaleKeys, Undo};
 use super::durability::DurabilityState;
 use super::events::{Classes, Telling};
 use crate::effect::{self, Effect, HashChange, ListChange, Structural, Subject, ZsetChange};
+use crate::env::memory::class_bytes;
 use crate::log::{LogError, Lsn};
 use crate::store::{Entry, Locked, Seldom};
 use std::cell::{Cell, RefCell};
@@ -255,6 +256,11 @@ impl<'a> Tx<'a> {
     #[inline]
     pub fn ask_record(&self, bytes: usize) -> Result<(), LogError> {
         self.engine.too_large(self.record.len() + bytes).map_or(Ok(()), Err)
+    }
+
+    /// How many bytes of memory the record takes.
+    pub fn record_room(&self) -> usize {
+        class_bytes(self.record.capacity())
     }
 
     /// Applies an effect and adds it to the record. If the effect builds on what is at its key, an expired value there

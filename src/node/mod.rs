@@ -40,7 +40,7 @@ pub use client::{
 pub use counts::Counts;
 pub use handle::{ClientHandle, ClientNames, Kill};
 pub use latency::{LatencyMonitor, Series};
-pub use monitor::{monitor_line, show_monitors};
+pub use monitor::{MonitorLines, monitor_line, show_monitors};
 pub use outgoing::Publication;
 pub use pause::Pause;
 pub use publish::Broker;

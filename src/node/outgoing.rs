@@ -29,10 +29,22 @@ pub struct Publication {
     pub shows: Lsn,
 }
 
+/// A message about each of some fields of a hash, on a channel of the field's own.
+pub(super) struct OfFields {
+    /// What the channels' names have in front of the fields' names.
+    pub(super) beginning: Arc<[u8]>,
+    /// The fields, as [`FieldNames`](crate::engine::FieldNames) has them.
+    pub(super) fields: Box<[u8]>,
+    pub(super) payload: &'static str,
+    pub(super) shows: Lsn,
+}
+
 /// What clients are to get.
 pub(super) enum Posted {
     /// A message on a channel.
     Message(Publication),
+    /// Messages on the channels of fields.
+    OfFields(OfFields),
     /// What clients that cache are told.
     Invalidation(Invalidation),
 }
@@ -130,7 +142,7 @@ mod tests {
             let mut sent = Vec::new();
             outgoing.deliver(|what| match what {
                 Posted::Message(publication) => sent.push(publication.shows),
-                Posted::Invalidation(_) => panic!("nobody caches"),
+                Posted::OfFields(_) | Posted::Invalidation(_) => panic!("nobody told of these"),
             });
             assert_eq!(sent, [shows]);
             outgoing.deliver(|_| panic!("it was delivered"));

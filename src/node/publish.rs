@@ -6,16 +6,17 @@
 
 use super::counts::Counts;
 use super::handle::ClientHandle;
-use super::outgoing::{Outgoing, Posted, Publication};
+use super::outgoing::{OfFields, Outgoing, Posted, Publication};
 use super::output;
 use super::roster::Roster;
 use super::subscriptions::ChannelKind;
 use super::tracking::Tracking;
 use crate::config::Config;
-use crate::engine::AtCommit;
+use crate::engine::{AtCommit, FieldNames};
 use crate::log::Lsn;
 use bytes::Bytes;
 use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
 
 /// The bytes of a message that has these parts, in a version of the protocol.
 fn encoded(version: u8, parts: &[&[u8]]) -> Bytes {
@@ -60,9 +61,11 @@ pub struct Broker {
 }
 
 impl Broker {
-    pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>) -> Self {
+    /// Counts the subscriptions to channels and patterns in `subscriptions`.
+    pub(super) fn new(config: Arc<Config>, counts: Arc<Counts>, subscriptions: Arc<AtomicUsize>) -> Self {
         let tracking = Tracking::new(Arc::clone(&config), Arc::clone(&counts));
-        Self { roster: Roster::default(), tracking, outgoing: Arc::default(), config, counts }
+        let roster = Roster::counting(subscriptions);
+        Self { roster, tracking, outgoing: Arc::default(), config, counts }
     }
 
     /// Sends a message to all subscribers of a channel; returns how many it goes to. Those who get it see it once the
@@ -105,6 +108,20 @@ impl Broker {
         self.roster.each_receiver(kind, channel, send)
     }
 
+    /// Puts a message about each field into the inboxes of its channel's subscribers. A channel's name is made only
+    /// here, so that those of many fields are never in memory together.
+    fn send_of_fields(&self, OfFields { beginning, fields, payload, shows }: &OfFields) {
+        let Some(audience) = self.roster.audience(beginning) else { return };
+        let mut channel = beginning.to_vec();
+        for field in FieldNames::from_bytes(fields).each() {
+            channel.truncate(beginning.len());
+            channel.extend_from_slice(field);
+            if self.roster.hears(&audience, &channel) {
+                self.send(ChannelKind::Channel, &channel, payload.as_bytes(), *shows);
+            }
+        }
+    }
+
     /// Queues a message of a transaction that commits. Takes no shard and no lock of the roster.
     pub(super) fn queue(&self, what: Posted) {
         self.outgoing.put(what);
@@ -122,6 +139,7 @@ impl Broker {
             Posted::Message(Publication { kind, channel, payload, shows }) => {
                 self.send(kind, &channel, &payload, shows);
             }
+            Posted::OfFields(what) => self.send_of_fields(&what),
             Posted::Invalidation(what) => self.tracking.tell(what),
         });
     }

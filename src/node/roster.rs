@@ -10,7 +10,7 @@
 
 use super::handle::ClientHandle;
 use super::subscriptions::{ChannelKind, Subscriptions};
-use crate::text::glob_match;
+use crate::text::{glob_match, glob_may_match};
 use ahash::{AHashMap, RandomState};
 use parking_lot::{Mutex, RwLock};
 use std::sync::Arc;
@@ -87,21 +87,34 @@ pub struct Roster {
     shards: Directory,
     patterns: RwLock<Names>,
     /// How many subscriptions there are to channels and patterns.
-    subscriptions: AtomicUsize,
+    subscriptions: Arc<AtomicUsize>,
+    /// How many of them are to channels whose names begin with [`OF_SERVER`].
+    of_server: AtomicUsize,
 }
 
-impl Default for Roster {
-    fn default() -> Self {
+/// The channels of which the server itself publishes begin with this.
+const OF_SERVER: &[u8] = b"__";
+
+/// Who may hear of channels of the server whose names begin alike.
+pub(super) struct Audience {
+    /// The patterns that may match some of them.
+    patterns: Vec<Arc<[u8]>>,
+    /// Whether somebody may have subscribed to one of them by its name.
+    by_name: bool,
+}
+
+impl Roster {
+    /// A roster that counts its subscriptions to channels and patterns there.
+    pub(super) fn counting(subscriptions: Arc<AtomicUsize>) -> Self {
         Self {
             channels: Directory::new(),
             shards: Directory::new(),
             patterns: RwLock::default(),
-            subscriptions: AtomicUsize::new(0),
+            subscriptions,
+            of_server: AtomicUsize::new(0),
         }
     }
-}
 
-impl Roster {
     fn directory(&self, kind: ChannelKind) -> Option<&Directory> {
         match kind {
             ChannelKind::Channel => Some(&self.channels),
@@ -119,13 +132,15 @@ impl Roster {
         subscribes: bool,
         then: impl FnOnce(),
     ) {
+        let counts = usize::from(kind != ChannelKind::Shard);
+        let of_server = usize::from(kind == ChannelKind::Channel && name.starts_with(OF_SERVER));
         let change = |names: &mut Names| {
-            if subscribes {
-                let added = names.add(kind, name, client) && kind != ChannelKind::Shard;
-                self.subscriptions.fetch_add(usize::from(added), Relaxed);
-            } else {
-                let removed = names.remove(kind, name, client) && kind != ChannelKind::Shard;
-                self.subscriptions.fetch_sub(usize::from(removed), Relaxed);
+            if subscribes && names.add(kind, name, client) {
+                self.subscriptions.fetch_add(counts, Relaxed);
+                self.of_server.fetch_add(of_server, Relaxed);
+            } else if !subscribes && names.remove(kind, name, client) {
+                self.subscriptions.fetch_sub(counts, Relaxed);
+                self.of_server.fetch_sub(of_server, Relaxed);
             }
             then();
         };
@@ -164,6 +179,21 @@ impl Roster {
         let subscriptions = client.subscriptions.lock();
         let some = |own: &Subscriptions| own.of(kind).iter().take(most).cloned().collect();
         subscriptions.as_deref().map(some).unwrap_or_default()
+    }
+
+    /// Who may hear of channels of the server whose names begin with this; `None` if nobody. O(patterns).
+    pub(super) fn audience(&self, beginning: &[u8]) -> Option<Audience> {
+        let by_name = self.of_server.load(Relaxed) > 0;
+        let patterns = self.patterns.read();
+        let may_match = |pattern: &&Arc<[u8]>| glob_may_match(pattern, beginning);
+        let patterns: Vec<_> = patterns.0.keys().filter(may_match).cloned().collect();
+        (by_name || !patterns.is_empty()).then_some(Audience { patterns, by_name })
+    }
+
+    /// Whether a message on one of these channels would go to somebody of its audience. O(patterns of the audience).
+    pub(super) fn hears(&self, audience: &Audience, channel: &[u8]) -> bool {
+        audience.by_name && self.subscribers(ChannelKind::Channel, channel) > 0
+            || audience.patterns.iter().any(|pattern| glob_match(pattern, channel))
     }
 
     /// Calls `send` for each subscriber that a message on a channel goes to, with the pattern by which it does. No

@@ -110,7 +110,11 @@ impl<R> Server<R> {
         // An engine belongs to one server.
         let _ = engine.slow_work.set(Box::new(record));
         let counts = Arc::<Counts>::default();
-        let broker = Arc::new(Broker::new(Arc::clone(&config), Arc::clone(&counts)));
+        let broker = Arc::new(Broker::new(
+            Arc::clone(&config),
+            Arc::clone(&counts),
+            Arc::clone(engine.listeners.audience()),
+        ));
         let notifications = Arc::new(Notifications::through(Arc::clone(&broker)));
         engine.listeners.add(Arc::clone(&notifications) as Arc<dyn Listener>);
         engine.listeners.add(Arc::new(Invalidations::through(Arc::clone(&broker))));

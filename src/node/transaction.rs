@@ -1,5 +1,6 @@
 //! What a client has open until EXEC: the commands of MULTI, and the keys that it watches.
 
+use super::monitor::MonitorLines;
 use super::queue::Queue;
 use crate::env::memory::class_bytes;
 use crate::item::ItemKeys;
@@ -17,7 +18,7 @@ pub struct Multi<C: 'static> {
     /// How many of the commands were counted and observed already, if EXEC has begun and is to be run again.
     pub concluded: usize,
     /// The lines that the clients of MONITOR are to see of these commands.
-    pub monitored: String,
+    pub monitored: MonitorLines,
 }
 
 impl<C> Default for Multi<C> {
@@ -28,7 +29,7 @@ impl<C> Default for Multi<C> {
             body_bytes: 0,
             kept_bytes: 0,
             concluded: 0,
-            monitored: String::new(),
+            monitored: MonitorLines::default(),
         }
     }
 }

@@ -402,6 +402,12 @@ impl Reply {
         self.out.end()
     }
 
+    /// The bytes of memory that are held: see [`Chain::held`].
+    #[inline]
+    pub fn held(&self) -> usize {
+        self.out.held()
+    }
+
     /// Whether the sink holds no bytes.
     #[inline]
     pub fn is_empty(&self) -> bool {

@@ -31,8 +31,14 @@ pub(super) fn has_token(queue: &Queue<Command>, command: &Command, args: &[&[u8]
     }
 }
 
-/// Why the command whose reply begins at `mark` cancels the transaction, if it does. `before`: what the thread had
-/// allocated before the transaction.
+/// The bytes that this thread has allocated for other than the replies and the transaction's record, which have limits
+/// of their own.
+pub(super) fn allocated(tx: &Tx<'_>, out: &Reply) -> i64 {
+    memory::thread_bytes() - tx.record_room() as i64 - out.held() as i64
+}
+
+/// Why the command whose reply begins at `mark` cancels the transaction, if it does. `before`: what [`allocated`] gave
+/// before the transaction.
 pub(super) fn cancels(
     tx: &Tx<'_>,
     out: &Reply,
@@ -51,7 +57,7 @@ pub(super) fn cancels(
         return Some(text(error));
     }
     // What the transaction can be undone by grows with it.
-    let taken = memory::thread_bytes() - before;
+    let taken = allocated(tx, out) - before;
     (taken > settings.transaction_max_memory as i64).then(|| text(&Fail::too_large(settings).0))
 }
 

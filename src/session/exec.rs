@@ -10,8 +10,7 @@ use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
 use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, held_up, is_write};
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
-use crate::env::memory;
-use crate::node::{Queue, Queued, Watched, forget_watched, show_monitors};
+use crate::node::{MonitorLines, Queue, Queued, Watched, forget_watched};
 use crate::resp::Reply;
 use crate::store::{Lent, Locked, Mode, Patience, shown};
 use smallvec::SmallVec;
@@ -97,7 +96,7 @@ fn exec(
     if client.postponed {
         (multi.concluded, multi.monitored) = (concluded, monitored);
     } else if !monitored.is_empty() {
-        show_monitors(&server, &monitored);
+        monitored.show(&server);
     }
     outcome
 }
@@ -120,7 +119,7 @@ struct Run<'q> {
     /// How many of the commands were counted and observed. A repeated run does not count these again.
     concluded: usize,
     /// The lines that the clients of MONITOR are to see once the transaction is in the log.
-    monitored: String,
+    monitored: MonitorLines,
     /// The length of the replies before the transaction's own, and the client's database before it.
     begun: usize,
     db: usize,
@@ -292,7 +291,7 @@ impl Run<'_> {
         client.in_exec = true;
         out.array(self.queue.len());
         let mut clock = server.engine.clock.monotonic_nanos();
-        let bytes = memory::thread_bytes();
+        let bytes = atomic::allocated(tx, out);
         for (index, queued) in self.calls.iter_mut().enumerate() {
             tx.forget_hashes();
             if let Some(known) = queued.known_hash(&server.engine.tables) {
@@ -302,10 +301,7 @@ impl Run<'_> {
             let (args, prepared) =
                 (queued.args, if settings_hold { &mut queued.prepared } else { &mut nothing });
             let mark = out.len();
-            let beyond_keys = queued.command.is_keyless() || queued.command.has(flag::WHOLE);
-            if beyond_keys && !tx.locked().holds_all() && queued.command.may_show_data() {
-                shown::note_everything();
-            }
+            note_what_is_shown(tx, queued.command);
             tx.db = client.db;
             tx.set_no_touch(client.handle.no_touch.load(Relaxed));
             let (hits, misses) = (tx.hits(), tx.misses());
@@ -313,9 +309,11 @@ impl Run<'_> {
                 let mut cx = Cx { tx, out, client, server, settings: &settings, prepared };
                 crate::command::run(queued.command, &mut cx, args)
             });
+            if queued.command.has(flag::ADMIN | flag::PUBSUB) {
+                tx.listeners_changed();
+            }
             if queued.command.has(flag::ADMIN) {
                 worker.refresh();
-                tx.listeners_changed();
                 settings = Arc::clone(&worker.settings);
                 settings_hold = false;
             }
@@ -335,7 +333,8 @@ impl Run<'_> {
                 }
                 worker.count(client, queued.command, args, outcome, mark, &mut clock, out);
                 if server.monitors.load(Relaxed) != 0 {
-                    self.monitored.extend(observe::monitor_line(server, client, queued.command, args));
+                    let line = || observe::monitor_line(server, client, queued.command, args);
+                    self.monitored.add(settings.transaction_max_memory, line);
                 }
                 self.concluded = index + 1;
             }
@@ -348,6 +347,14 @@ impl Run<'_> {
         }
         client.in_exec = false;
         cancelled.map_or(Ok(()), Err)
+    }
+}
+
+/// Notes that a command may show any data, if it may show other than that of its keys.
+fn note_what_is_shown(tx: &Tx<'_>, command: &Command) {
+    let beyond_keys = command.is_keyless() || command.has(flag::WHOLE);
+    if beyond_keys && !tx.locked().holds_all() && command.may_show_data() {
+        shown::note_everything();
     }
 }
 

@@ -98,7 +98,7 @@ pub(super) fn count_keys(server: &Server, command: &Command, args: &[&[u8]], tak
 #[cold]
 pub(super) fn feed_monitors(server: &Server, client: &Client, command: &Command, args: &[&[u8]]) {
     if let Some(line) = monitor_line(server, client, command, args) {
-        node::show_monitors(server, &line);
+        node::show_monitors(server, line);
     }
 }
 

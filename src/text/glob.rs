@@ -12,6 +12,20 @@ pub fn glob_match(pattern: &[u8], text: &[u8]) -> bool {
     matches::<false>(pattern, text)
 }
 
+/// Whether some text that begins with `beginning` may match `pattern`: only what stands before the pattern's first
+/// special byte is compared. False only if no such text matches.
+pub fn glob_may_match(pattern: &[u8], beginning: &[u8]) -> bool {
+    for (&byte, &begins) in pattern.iter().zip(beginning) {
+        if matches!(byte, b'*' | b'?' | b'[' | b'\\') {
+            return true;
+        }
+        if byte != begins {
+            return false;
+        }
+    }
+    pattern.len() >= beginning.len()
+}
+
 /// As [`glob_match`], with ASCII letters of both cases equal.
 pub fn glob_match_nocase(pattern: &[u8], text: &[u8]) -> bool {
     matches::<true>(pattern, text)
@@ -121,6 +135,23 @@ mod tests {
     fn no(pattern: &str, texts: &[&str]) {
         for text in texts {
             assert!(!glob_match(pattern.as_bytes(), text.as_bytes()), "{pattern} should not match {text}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_is_known_to_match_nothing_by_its_beginning() {
+        for (pattern, may) in [
+            ("__key*", true),
+            ("*", true),
+            ("_\\_x", true),
+            ("__key@0__:", true),
+            ("__key@0__:a", true),
+            ("__key@0__", false),
+            ("", false),
+            ("a*", false),
+            ("__key@1__:*", false),
+        ] {
+            assert_eq!(glob_may_match(pattern.as_bytes(), b"__key@0__:"), may, "{pattern}");
         }
     }
 

@@ -10,7 +10,7 @@ mod quote;
 mod version;
 
 pub use float::{format_f64, parse_f64, parse_strtod, write_f64};
-pub use glob::{glob_match, glob_match_nocase};
+pub use glob::{glob_match, glob_match_nocase, glob_may_match};
 pub use number::{parse_i64_strict, parse_memory, parse_u64_strict};
 pub use quote::{UnbalancedQuotes, quoted, repr, split_words, split_words_in_place};
 pub use version::{REDIS_VERSION, REDIS_VERSION_NUMBER};

@@ -496,3 +496,94 @@ fn item_atomic_is_cancelled_when_it_takes_too_much_memory() {
         assert_eq!(client.run("DBSIZE"), Value::Int(0), "nothing is left of it");
     }
 }
+
+/// Reads do not count, nor does the record in which changes are on their way to the log.
+#[test]
+fn item_atomic_may_take_nearly_all_of_its_memory_for_data() {
+    let server = Server::start(&["--transaction-max-memory", "4mb"]);
+    let mut client = server.client();
+    let text = "x".repeat(1_000_000);
+    client.run("MULTI");
+    client.run("ITEM.ATOMIC");
+    for key in ["a", "b", "c"] {
+        client.call(&["SET", key, &text]);
+        (0..3).for_each(|_| drop(client.call(&["GET", key])));
+    }
+    let reply = client.run("EXEC");
+    assert!(matches!(&reply, Value::Array(replies) if replies.len() == 13), "{reply}");
+    assert_eq!(client.run("DBSIZE"), Value::Int(3));
+}
+
+/// Sets as many keys as it is told to, and removes a lock at the end in any case.
+const SETS: &str = "redis.call('SET', 'lock', 1); local failed = 0; for n = 1, ARGV[1] do \
+                    local reply = redis.pcall('SETRANGE', 'k' .. n % ARGV[2], 0, 'v'); \
+                    if type(reply) == 'table' then failed = failed + 1 end end \
+                    redis.call('GET', 'k1'); redis.call('PING'); redis.call('DEL', 'lock'); return failed";
+
+/// Changes that nobody is told of take no room, however many they are.
+#[test]
+fn changes_are_kept_only_for_those_who_are_told() {
+    let server = Server::start(&["--transaction-max-memory", "1mb", "--notify-keyspace-events", "KEA"]);
+    let (mut client, mut other) = (server.client(), server.client());
+    assert_eq!(client.call(&["EVAL", SETS, "0", "30000", "10"]), Value::Int(0), "nobody has subscribed");
+    other.run("SUBSCRIBE c");
+    let Value::Int(failed) = client.call(&["EVAL", SETS, "0", "30000", "10"]) else { panic!("no number") };
+    assert!(failed > 0, "somebody has");
+    assert_eq!(client.run("EXISTS lock"), Value::Int(0), "the script could remove its lock");
+    let text = "x".repeat(2 << 20);
+    client.run("MULTI");
+    client.call(&["PUBLISH", "nobody", &text]);
+    client.call(&["PUBLISH", "c", &text]);
+    client.run("PUBLISH c end");
+    let replies = client.run("EXEC").items();
+    assert!(
+        replies[0] == Value::Int(0) && replies[1].is_error() && replies[2] == Value::Int(1),
+        "{replies:?}"
+    );
+    assert_eq!(other.read().items()[2].text(), "end");
+    other.run("RESET");
+    assert_eq!(client.call(&["EVAL", SETS, "0", "30000", "10"]), Value::Int(0), "nobody has any more");
+    // A client that caches is told once of each key.
+    other.run("HELLO 3");
+    other.run("CLIENT TRACKING ON");
+    assert_eq!(client.call(&["EVAL", SETS, "0", "50000", "100"]), Value::Int(0));
+}
+
+/// What commands that need no memory may tell more has an end, too. Reads and PING go on.
+#[test]
+fn what_a_transaction_tells_is_bounded() {
+    let server = Server::start(&["--transaction-max-memory", "1mb", "--notify-keyspace-events", "KEA"]);
+    let (mut client, mut other) = (server.client(), server.client());
+    other.run("SUBSCRIBE c");
+    client.run("SET k v");
+    let script = "local failed = 0; for n = 1, 100000 do \
+                  if type(redis.pcall('EXPIRE', 'k', 1000)) == 'table' then failed = failed + 1 end end; \
+                  return {failed, redis.call('PING'), redis.call('GET', 'k')}";
+    let replies = client.call(&["EVAL", script, "0"]).items();
+    assert!(matches!(replies[0], Value::Int(1..)), "{replies:?}");
+    assert_eq!(replies[2].text(), "v");
+}
+
+/// A transaction's lines for MONITOR are kept until it commits.
+#[test]
+fn what_monitors_see_of_a_transaction_is_bounded() {
+    let server = Server::start(&["--transaction-max-memory", "1mb"]);
+    let (mut client, mut monitor) = (server.client(), server.client());
+    assert!(monitor.run("MONITOR").is_ok());
+    let text = "x".repeat(1 << 18);
+    let mut run = |calls: usize| {
+        client.run("MULTI");
+        (0..calls).for_each(|_| drop(client.call(&["SET", "k", &text])));
+        assert_eq!(client.run("EXEC").items().len(), calls);
+    };
+    run(3);
+    for _ in 0..5 {
+        monitor.read();
+    }
+    run(5);
+    let mut last = monitor.read();
+    while !matches!(last, Value::Eof) {
+        last = monitor.read();
+    }
+    assert!(client.run("SET k v").is_ok());
+}

@@ -1,5 +1,6 @@
 //! Subkey notifications: on which channels events of hashes name their fields, and how.
 
+use crate::harness::memory::{MB, grown_since, resident};
 use crate::harness::{Client, Server, until};
 
 /// A server, one of its clients, and a subscriber to all channels of fields.
@@ -156,4 +157,46 @@ fn a_view_names_the_fields_that_commands_on_hashes_change() {
     assert_eq!(told.run("HINCRBY user:1 n 1"), on("hincrby|1:n"));
     assert_eq!(told.run("HDEL user:1 none b b a"), on("hdel|1:b,1:a"));
     assert!(told.run("ITEM.UPDATE t 1 SET 1 a v").is_empty());
+}
+
+/// The channels of a hash's fields all have the hash's key in their names.
+#[test]
+fn a_long_key_is_kept_once_for_all_its_fields() {
+    let mut told = Told::with("Ih");
+    let key = "k".repeat(MB);
+    let mut call = vec!["HSET".to_owned(), key.clone()];
+    (0..400).for_each(|field| call.extend([format!("f{field}"), "v".to_owned()]));
+    let call: Vec<&str> = call.iter().map(String::as_str).collect();
+    let mut closed = told.server.client();
+    closed.run("PSUBSCRIBE __subkeyspaceitem@0__:k*");
+    drop(told.subscriber);
+    let before = resident(&told.server);
+    told.client.call(&call);
+    assert_eq!(told.client.run("PING").text(), "PONG");
+    let grown = grown_since(before, &told.server);
+    assert!(grown < 150 * MB, "{grown}");
+    let mut one = told.server.client();
+    one.call(&["SUBSCRIBE", &format!("__subkeyspaceitem@0__:{key}\nf399")]);
+    told.client.call(&["HSET", &key, "f3", "w", "f399", "w"]);
+    assert_eq!(one.read().items()[2].text(), "hset");
+}
+
+/// Who subscribes is told of what it does next, even if nobody had subscribed before.
+#[test]
+fn the_first_subscriber_is_told_of_what_follows() {
+    let server = Server::start(&["--notify-keyspace-events", "KEA"]);
+    for calls in [&["SUBSCRIBE", "SET"][..], &["MULTI", "SUBSCRIBE", "SET", "EXEC"]] {
+        let mut client = server.client();
+        client.run("HELLO 3");
+        let mut bytes = Vec::new();
+        for call in calls {
+            bytes.extend(match *call {
+                "SUBSCRIBE" => Client::encode(&["SUBSCRIBE", "__keyspace@0__:k"]),
+                "SET" => Client::encode(&["SET", "k", "v"]),
+                other => Client::encode(&[other]),
+            });
+        }
+        client.send_raw(&bytes).unwrap();
+        while !client.read().to_string().contains("\"set\"") {}
+    }
 }

@@ -93,8 +93,9 @@ pub(super) struct ScriptHost<'h, 't> {
     db: usize,
     was_in_exec: bool,
     began: u64,
-    /// What the thread had allocated when the script began.
+    /// What the thread had allocated when the script began, and how much of it for the transaction's record.
     bytes: i64,
+    record: i64,
     /// When the last call began or ended.
     clock: u64,
     wrote: bool,
@@ -126,6 +127,7 @@ impl<'h, 't> ScriptHost<'h, 't> {
         let (db, was_in_exec) = (client.db, client.in_exec);
         client.in_exec = true;
         let mut host = Self {
+            record: tx.record_room() as i64,
             tx,
             client,
             server,
@@ -350,7 +352,8 @@ impl<'h, 't> ScriptHost<'h, 't> {
         if taken > MOST_KEPT && self.keep_less() == Go::Abandon {
             return Go::Abandon;
         }
-        if self.tx.undoable() && taken > self.settings.transaction_max_memory as i64 {
+        let of_record = self.tx.record_room() as i64 - self.record;
+        if self.tx.undoable() && taken - of_record > self.settings.transaction_max_memory as i64 {
             return self.abandon(Why::TooLarge);
         }
         if counts_lookups(command) {
