@@ -88,7 +88,7 @@ static SUBS: &[Spec] = &[
     sub!(
         "pause",
         -3,
-        ADMIN | flag::ALL_SHARDS,
+        ADMIN | flag::ALL_SHARDS | flag::DESPITE_CLOSED,
         pause,
         "3.0.0",
         "O(1)",

@@ -46,7 +46,7 @@ static SUBS: &[Spec] = &[
     server!(
         "set",
         -4,
-        ADMIN,
+        ADMIN | flag::DESPITE_CLOSED,
         set,
         "2.0.0",
         "O(N) when N is the number of configuration parameters provided",
@@ -129,12 +129,20 @@ fn rewrite(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 const NO_DEFRAGMENTATION: &str = "Active defragmentation cannot be enabled: it requires a Redis server compiled with a \
      modified Jemalloc like the one shipped by default with the Redis source distribution";
 
+/// Why the log is not switched while a shard is closed.
+const CLOSED_LOG: &str = "a fault of the program interrupted a change, so a part of the data is closed until a restart \
+     or DEBUG RELOAD NOSAVE, and the log stays as it is until then";
+
 /// Puts a changed configuration into effect. Steps that can fail come first, so after a refusal nothing is changed.
 pub fn apply_settings(server: &Server, changed: &Changed, held: &Locked<'_>) -> Result<(), Refusal> {
     if changed.names.contains(&"activedefrag") && changed.new.accepted.activedefrag {
         // A configuration file may have it without effect; at run time it is refused, because the caller expects an
         // effect.
         return Err(("activedefrag", NO_DEFRAGMENTATION.to_owned()));
+    }
+    if changed.names.contains(&"appendonly") && server.engine.store.has_closed() {
+        // Without the log a closed shard could not be read again, and what would complete the log cannot be written.
+        return Err(("appendonly", CLOSED_LOG.to_owned()));
     }
     if let Some(hook) = server.reconfigured.get() {
         hook(changed)?;

@@ -89,7 +89,7 @@ pub mod flag {
     /// Runs a script: it may touch keys that are not among its arguments, is then run again with their shards, and
     /// counts what it calls by itself.
     pub const SCRIPT: u64 = 1 << 37;
-    /// Runs although a shard is closed: it leaves the shard out, or makes it sound.
+    /// Runs although a shard is closed: it leaves the shard out, shows none of its values, or makes it sound.
     pub const DESPITE_CLOSED: u64 = 1 << 38;
     /// Begins or ends subscriptions: takes long where these are more than
     /// [`MANY_ELEMENTS`](super::MANY_ELEMENTS). It is then run as `LONG` says.

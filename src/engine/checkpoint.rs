@@ -15,6 +15,7 @@
 use super::durability::LogState;
 use super::journal::NotNow;
 use super::save_state::CheckpointReport;
+use super::works::Works;
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
@@ -43,6 +44,11 @@ impl Running<'_> {
     /// Whether the checkpoint must be given up.
     fn is_revoked(&self) -> bool {
         self.permitted && self.engine.works.revoked()
+    }
+
+    /// The works that revoke it.
+    fn works(&self) -> Option<Arc<Works>> {
+        self.permitted.then(|| Arc::clone(&self.engine.works))
     }
 }
 
@@ -201,12 +207,11 @@ impl Engine {
             }
             tracing::warn!(%error, "what a checkpoint that was not finished left behind cannot be removed");
         }
-        let apart = if closed.is_empty() {
-            None
-        } else {
+        let mut apart = None;
+        if !closed.is_empty() {
             let shards: Vec<usize> = closed.iter().map(|(shard, _)| *shard).collect();
-            Some(self.read_closed(log, start_lsn, &shards)?)
-        };
+            apart = Some(self.read_closed(log, start_lsn, &shards, running.works())?);
+        }
         let writer = CheckpointWriter::new(&checkpoints, start_lsn, self.clock.now_ms(), &prologue);
         let mut writer = log.heed(writer)?;
         let mut longest_hold = 0;

@@ -12,12 +12,10 @@
 //! process would then follow a log that it has lost.
 
 use super::durability::{DurabilityState, Event, Phase};
-use super::only::Only;
-use super::recover::{REREAD_PAUSE, RecoveryReport};
+use super::recover::REREAD_PAUSE;
 use super::{Engine, EngineError, NotNow};
 use crate::log::{Log, Lsn};
 use crate::store::{Locked, Mode};
-use parking_lot::Mutex;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -94,57 +92,6 @@ impl Engine {
         self.count_items();
         shards.iter().for_each(|shard| self.store.shard_is_read(*shard));
         Ok(())
-    }
-
-    /// A second engine that has read some shards, and those from which something was moved into them, as they were at
-    /// an LSN up to which everything is on disk.
-    ///
-    /// # Errors
-    /// The log is not complete up to there, or cannot be read.
-    pub(super) fn read_apart(
-        &self,
-        log: &Arc<Log>,
-        upto: Lsn,
-        shards: &[usize],
-    ) -> Result<Self, EngineError> {
-        let mut only = vec![false; self.store.shard_count()];
-        shards.iter().for_each(|shard| only[*shard] = true);
-        loop {
-            let mut apart = self.apart(log, &only);
-            let mut report = RecoveryReport::default();
-            apart.read_up_to(log, upto, &mut report)?;
-            if report.gap {
-                return Err(EngineError::Gap);
-            }
-            let lacks = apart.only.take().map(|only| only.lacks.into_inner()).unwrap_or_default();
-            if lacks.is_empty() {
-                return Ok(apart);
-            }
-            lacks.into_iter().for_each(|shard| only[shard] = true);
-        }
-    }
-
-    /// A second engine that takes only the keys of some shards, to read them from disk.
-    fn apart(&self, log: &Arc<Log>, only: &[bool]) -> Self {
-        let mut apart = Self::new(self.settings(), self.clock.clone(), self.place.clone());
-        apart.only = Some(Only { takes: only.into(), lacks: Mutex::default() });
-        apart.store.set_hash_key(&log.log_id().0);
-        apart.journal.set_log(Arc::clone(log));
-        apart
-    }
-
-    /// Whether this engine takes the keys with this hash.
-    #[inline]
-    pub(super) fn takes(&self, hash: u64) -> bool {
-        self.only.as_ref().is_none_or(|only| only.takes[self.store.shard_of(hash)])
-    }
-
-    /// Notes that something was moved from the shard of this hash into a shard of this engine, which does not take that
-    /// shard's keys.
-    pub(super) fn lacks_shard_of(&self, hash: u64) {
-        if let Some(only) = &self.only {
-            only.lacks.lock().insert(self.store.shard_of(hash));
-        }
     }
 
     /// As [`Engine::admits`], for a command that looks only at the shards that it holds. While memory falls back, such

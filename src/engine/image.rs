@@ -3,9 +3,7 @@
 use super::{Engine, EngineError};
 use crate::effect;
 use crate::env::process;
-use crate::log::{Log, Lsn};
 use crate::store::{Holder, Mode, Owner, PieceEnd, SpaceOwners};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 /// A record ends after so many bytes; after a few under test, so that there are several records.
@@ -69,18 +67,6 @@ impl Engine {
         }
         sink(lsn, &record)?;
         Ok(longest)
-    }
-
-    /// A second engine that has read the closed shards from disk, as they are at an LSN.
-    pub(super) fn read_closed(
-        &self,
-        log: &Arc<Log>,
-        upto: Lsn,
-        closed: &[usize],
-    ) -> Result<Self, EngineError> {
-        tracing::warn!(shards = closed.len(), "the checkpoint takes closed shards from the log");
-        log.sync(upto)?;
-        self.read_apart(log, upto, closed)
     }
 
     /// As [`Engine::image`] of a closed shard, which `apart` has read. No change is made to a shard while it is closed,

@@ -4,6 +4,7 @@
 //! memory's order, key by key. A reply that shows a write waits until [`Engine::settled`] says that the write is as
 //! durable as `appendfsync` asks.
 
+mod apart;
 mod aside;
 mod backfill;
 mod background;
@@ -123,6 +124,16 @@ pub enum EngineError {
          last checkpoint"
     )]
     Closed,
+    /// What a checkpoint needs of closed shards takes much memory beside the data.
+    #[error(
+        "a fault of the program interrupted a change, so a part of the data is closed, and to take it from the log for a \
+         checkpoint needs more than {megabytes} MB beside the data; nothing is lost: a restart (SHUTDOWN NOSAVE) or \
+         DEBUG RELOAD NOSAVE reads it again"
+    )]
+    LargeApart {
+        /// How much a checkpoint may take, in MB.
+        megabytes: u64,
+    },
     /// Another checkpoint is being written.
     #[error("a checkpoint is in progress already")]
     Busy,
@@ -184,7 +195,7 @@ pub struct Engine {
     place: Option<Arc<dyn LogPlace>>,
     journal: Journal,
     machine: Machine,
-    works: Works,
+    works: Arc<Works>,
     /// The shards whose keys this engine takes, if it reads for another engine; otherwise it takes all.
     only: Option<only::Only>,
     /// Whether the log's failure was handled already.
@@ -260,7 +271,7 @@ impl Engine {
             slow_work: OnceLock::new(),
             journal: Journal::default(),
             machine: Machine::new(open_log::level_of(&settings)),
-            works: Works::default(),
+            works: Arc::default(),
             only: None,
             failing: AtomicBool::new(false),
             max_unsynced_micros: AtomicU64::new(0),

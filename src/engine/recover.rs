@@ -222,9 +222,11 @@ impl Engine {
     }
 
     pub(super) fn forget_all(&self) {
-        self.store.clear();
-        self.tables.clear();
-        self.libraries.clear();
+        self.reading(|| {
+            self.store.clear();
+            self.tables.clear();
+            self.libraries.clear();
+        });
     }
 
     /// Reads the data up to an LSN into an empty memory. A checkpoint that shows later records is passed over (another
@@ -248,7 +250,7 @@ impl Engine {
     ) -> Result<Read, EngineError> {
         let (start, images) = self.load_newest(shown, report)?;
         self.replay(log, start, upto, &images, report)?;
-        self.count_items();
+        self.reading(|| self.count_items());
         Ok(Read { upto: start.max(upto), images })
     }
 
@@ -286,7 +288,7 @@ impl Engine {
         let of = |error| LoadError::Fatal(EngineError::Effect { place: place(), error });
         for effect in EffectDecoder::new(tables).map_err(of)? {
             if let Effect::Structural(change) = effect.map_err(of)? {
-                self.change_definitions(&change).map_err(of)?;
+                self.reading(|| self.change_definitions(&change)).map_err(of)?;
             }
         }
         let lsns = parking_lot::Mutex::new(vec![info.start_lsn; 1 << (*bits).min(16)]);
@@ -296,7 +298,8 @@ impl Engine {
                 *lsn = (*lsn).max(chunk.lsn);
             }
             self.loading_done.fetch_add(chunk.payload.len() as u64, Relaxed);
-            self.load_chunk(chunk.payload).map_err(|error| error.at(&info.name))
+            self.reading(|| self.load_chunk(chunk.payload)).map_err(|error| error.at(&info.name))?;
+            self.may_read_on()
         });
         match outcome {
             Ok(()) => {}
@@ -370,7 +373,8 @@ impl Engine {
                 }
                 report.records += 1;
             }
-            if !self.replay_batch(&batch, images)? {
+            self.may_read_on()?;
+            if !self.reading(|| self.replay_batch(&batch, images))? {
                 report.gap = true;
                 return Ok(());
             }

@@ -220,8 +220,8 @@ impl Engine {
                 let place = format!("log record {lsn}");
                 return Err(EngineError::Effect { place, error: EffectError::Sourceless });
             }
+            hashes.iter().for_each(|from| self.note_move(*from, hash));
             if self.takes(hash) {
-                hashes.iter().filter(|from| !self.takes(**from)).for_each(|from| self.lacks_shard_of(*from));
                 if hashes.iter().all(|from| self.takes(*from)) {
                     hashes.push(hash);
                     self.store.lock_many(&hashes, Mode::Write, now).apply(effect, hash);

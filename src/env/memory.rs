@@ -73,9 +73,9 @@ pub fn or_abort<T>(work: impl FnOnce() -> T) -> T {
     result
 }
 
-/// Does some work. What this thread allocates and frees meanwhile is in use for no data and no client, for instance
-/// what is known of the program's own code. It counts in [`kept_bytes`] beside [`used_bytes`], so that no key is
-/// evicted for it. What was allocated in one such work and outlives it is to be freed in another.
+/// Does some work. What this thread allocates and frees meanwhile is in use for no client and for no data that could be
+/// evicted, for instance what is known of the program's own code. It counts in [`kept_bytes`] beside [`used_bytes`], so
+/// that no key is evicted for it. What was allocated in one such work and outlives it is to be freed in another.
 pub fn apart<T>(work: impl FnOnce() -> T) -> T {
     tally::apart(work)
 }

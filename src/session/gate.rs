@@ -142,7 +142,7 @@ pub(super) fn check(
         {
             return Err(Fail::refused(&reason));
         }
-        check_checkpoint(server, settings)?;
+        check_saved(server, settings, command)?;
     }
     if client.subscriber && !command.has(flag::IN_SUBSCRIPTION) && client.handle.resp.load(Relaxed) == 2 {
         return Err(only_in_subscription(command));
@@ -168,6 +168,15 @@ pub(super) fn check(
         return Ok(Verdict::Wait(until));
     }
     Ok(Verdict::Go)
+}
+
+/// As [`check_checkpoint`]. While a shard is closed no checkpoint may be possible, so what makes the shard sound is let
+/// in.
+fn check_saved(server: &Server, settings: &Settings, command: &Command) -> Result<(), Fail> {
+    if command.has(flag::DESPITE_CLOSED) && server.engine.store.has_closed() {
+        return Ok(());
+    }
+    check_checkpoint(server, settings)
 }
 
 /// A connection in RESP2 that has a subscription carries messages only.

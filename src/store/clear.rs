@@ -1,6 +1,7 @@
 //! Emptying the store, so that its data can be read from disk again.
 
 use super::Store;
+use super::locked::Doubtful;
 use super::shown::KeyClasses;
 use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
 
@@ -30,7 +31,7 @@ impl Store {
         let mut raw = self.write(shard);
         self.lose_images(shard);
         self.copies.forget_where(|spot| spot.shard == shard);
-        raw.clear();
+        raw.drain().for_each(|(entry, _)| drop(Doubtful::new(entry)));
         self.note_emptied(shard);
         // A position that is never settled, so no reader is shown the shard before it was read again.
         self.sides[shard].positions.set(KeyClasses::ALL, u64::MAX);

@@ -2,6 +2,7 @@
 //! was made. Its shard is closed then: nothing shows it, changes it or writes it to a checkpoint until its data is read
 //! from disk again. The other shards are served. Walks over the keys leave it out.
 
+use super::locked::Doubtful;
 use super::side::DbCount;
 use super::{Locked, Store};
 use crate::effect::is_own;
@@ -71,12 +72,13 @@ impl Locked<'_> {
 
     /// Empties the closed shards and opens them. All shards are held exclusively, all databases of clients are empty,
     /// and there are neither tables nor keys of the server's own in the closed shards: so what memory holds is known
-    /// again.
+    /// again. The entries are freed once the shards are given back.
     pub fn open_emptied(&mut self) {
         let store = self.store;
         for shard in store.which_closed() {
             let Some(raw) = self.raw_mut(shard) else { continue };
-            raw.clear();
+            let entries: Vec<_> = raw.drain().map(|(entry, _)| Doubtful::new(entry)).collect();
+            self.garbage.get_or_insert_default().1.extend(entries);
             store.note_emptied(shard);
             tracing::warn!(shard, "a closed shard is open again: all databases were emptied");
         }
@@ -111,5 +113,36 @@ impl Locked<'_> {
             store.lose_images(shard);
             store.copies.forget_where(|spot| spot.shard == shard);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::effect::StringChange;
+    use crate::store::Mode;
+
+    #[test]
+    fn the_entries_of_a_closed_shard_are_freed_after_the_shards_were_given_back() {
+        let store = Store::new(2, 1);
+        let hash = store.hash(b"k");
+        let set = StringChange::Set { value: b"v", expire: None };
+        store.lock_one(hash, Mode::Write, 1).apply(&set.on(0, b"k"), hash);
+        let mut locked = store.lock_all(Mode::Write, 1);
+        locked.close(hash);
+        locked.open_emptied();
+        assert_eq!(locked.garbage.as_ref().map(|garbage| garbage.1.len()), Some(1));
+        assert!(locked.peek(0, b"k", hash).is_none() && !store.has_closed());
+    }
+
+    #[test]
+    fn freeing_what_is_half_changed_may_panic() {
+        struct Half;
+        impl Drop for Half {
+            fn drop(&mut self) {
+                panic!("half changed");
+            }
+        }
+        drop(vec![Doubtful::new(Half), Doubtful::new(Half)]);
     }
 }

@@ -8,6 +8,7 @@ use super::shown::KeyClasses;
 use super::{Entry, Store, shown};
 use dashmap::{RwLockReadGuard, RwLockWriteGuard};
 use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Shared or exclusive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -64,7 +65,27 @@ pub(super) enum Held<'a> {
 
 /// Entries that were removed.
 #[derive(Default)]
-pub struct Garbage(pub(super) Vec<Entry>);
+pub struct Garbage(pub(super) Vec<Entry>, pub(super) Vec<Doubtful<Entry>>);
+
+/// Something that may be half changed, so that freeing it may panic. Then the rest of it is not freed.
+pub(super) struct Doubtful<T>(Option<T>);
+
+impl<T> Doubtful<T> {
+    pub(super) fn new(value: T) -> Self {
+        Self(Some(value))
+    }
+}
+
+impl<T> Drop for Doubtful<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(value))).is_err() {
+            tracing::error!(
+                "a value that a fault of the program left half changed cannot be freed as a whole"
+            );
+        }
+    }
+}
 
 /// Locked shards, and the time for which lookups are made. All lookups of commands go through this.
 pub struct Locked<'a> {

@@ -127,6 +127,41 @@ fn flushall_opens_a_closed_shard() {
     }
 }
 
+/// What an operator needs while a shard is closed.
+#[test]
+fn the_server_can_be_run_while_a_shard_is_closed() {
+    let server = Server::start(&[&DEBUG[..], &["--appendonly", "yes"]].concat());
+    let mut client = server.client();
+    assert!(client.run("TABLE.CREATE t PK id S").is_ok());
+    close_a_shard(&server);
+    for line in ["CLIENT PAUSE 1 WRITE", "CLIENT PAUSE 1 ALL", "CONFIG SET appendfsync always"] {
+        assert!(client.run(line).is_ok(), "{line}");
+    }
+    for line in ["TABLE.LIST", "TABLE.DESCRIBE t"] {
+        assert!(!client.run(line).is_error(), "{line}");
+    }
+    ["MULTI", "SCAN 0", "DBSIZE"].iter().for_each(|line| drop(client.run(line)));
+    assert_eq!(client.run("EXEC").items().len(), 2);
+    let switched = client.run("CONFIG SET appendonly no").to_string();
+    assert!(switched.contains("a part of the data is closed"), "{switched}");
+    assert_eq!(client.run("CONFIG GET appendonly").items()[1].text(), "yes");
+    assert_eq!(client.run("CONFIG GET appendfsync").items()[1].text(), "always");
+}
+
+/// A save point that was refused lets no write in, but FLUSHALL, after which a checkpoint can be written.
+#[test]
+fn flushall_is_let_in_after_a_save_that_a_closed_shard_refused() {
+    let server = Server::start(&[&DEBUG[..], &["--appendonly", "no", "--save", "3600 1"]].concat());
+    let mut client = server.client();
+    close_a_shard(&server);
+    assert!(client.run("SAVE").is_error());
+    assert!(client.run("SET another 1").is_error() && client.run("FLUSHDB").is_error());
+    assert!(client.run("FLUSHALL").is_ok());
+    assert!(client.run("SET another 1").is_error(), "only a save lets writes in");
+    assert!(client.run("SAVE").is_ok());
+    assert!(client.run("SET another 1").is_ok());
+}
+
 /// Items stay, so a shard that may have some is not made sound by emptying the databases.
 #[test]
 fn flushall_leaves_a_shard_closed_that_may_have_items() {

@@ -46,13 +46,18 @@ pub(super) static COMMANDS: &[Spec] = &[
          [STREAM <KEYS | NEW | OLD | BOTH> | NOSTREAM] [ATTR name type [name type ...]] [NOATTR count name [name ...]]",
     ),
     table(
-        spec("table.describe", 2, flag::READONLY | flag::FAST | flag::ALL_SHARDS, describe),
+        spec(
+            "table.describe",
+            2,
+            flag::READONLY | flag::FAST | flag::ALL_SHARDS | flag::DESPITE_CLOSED,
+            describe,
+        ),
         "O(1)",
         "Returns a table's definition, and how many items it holds and how large they are.",
         "table",
     ),
     table(
-        spec("table.list", -1, flag::READONLY | flag::ALL_SHARDS, list),
+        spec("table.list", -1, flag::READONLY | flag::ALL_SHARDS | flag::DESPITE_CLOSED, list),
         "O(N log N) where N is the number of tables.",
         "Returns the names of the tables in their order.",
         "[CURSOR cursor] [COUNT count]",

@@ -6,6 +6,7 @@ use super::switches::until;
 use super::*;
 use crate::engine::image::between;
 use crate::engine::{EngineError, LiftError, NotNow, Over};
+use crate::env::memory;
 use crate::item::ItemLimits;
 use crate::store::Holder;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -187,12 +188,7 @@ fn a_checkpoint_takes_a_closed_shard_from_the_log() {
     let engine = filled(&disk);
     engine.save().unwrap();
     let (from, to, list) = (key_in(&engine, 6, 1), key_in(&engine, 3, 5), key_in(&engine, 3, 0));
-    {
-        let mut record = Vec::new();
-        let mut tx = Tx::new(&engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
-        tx.move_key((0, &from), (0, &to)).unwrap();
-        tx.commit();
-    }
+    rename(&engine, &from, &to);
     let push = ListChange::Push { front: true, values: List::Slices(&[b"late"]) }.on(0, &list);
     commit(&engine, &[push]);
     let before = show(&engine);
@@ -202,6 +198,94 @@ fn a_checkpoint_takes_a_closed_shard_from_the_log() {
     engine.save().unwrap();
     assert_eq!((engine.store.closed_shards(), engine.save.last_ok.load(Relaxed)), (1, true));
     assert_recovers(engine, &disk, &before);
+}
+
+/// Moves a key.
+fn rename(engine: &Engine, from: &[u8], to: &[u8]) {
+    let mut record = Vec::new();
+    let mut tx = Tx::new(engine, engine.store.lock_all(Mode::Write, START), 0, &mut record);
+    tx.move_key((0, from), (0, to)).unwrap();
+    tx.commit();
+}
+
+/// Of other shards only the keys are read apart from which something came, over however many keys.
+#[test]
+fn a_checkpoint_reads_no_more_of_other_shards_than_was_moved() {
+    let disk = SimDisk::new(97);
+    let engine = filled(&disk);
+    engine.save().unwrap();
+    // From shard to shard, and at last into shard 3; the other way something goes out of it.
+    let way: Vec<Vec<u8>> = [6, 1, 7, 0, 3].iter().map(|shard| key_in(&engine, *shard, 9)).collect();
+    rename(&engine, &key_in(&engine, 5, 1), &way[0]);
+    way.windows(2).for_each(|pair| rename(&engine, &pair[0], &pair[1]));
+    rename(&engine, &key_in(&engine, 3, 1), &key_in(&engine, 4, 9));
+    let before = show(&engine);
+    let list = key_in(&engine, 3, 0);
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    let apart = engine.read_closed(engine.journal.log().unwrap(), engine.tail(), &[3], None).unwrap();
+    assert_eq!(apart.store.len(), 2, "the list, and the hash that came at last");
+    drop(apart);
+    engine.save().unwrap();
+    engine.save().unwrap();
+    assert_recovers(engine, &disk, &before);
+}
+
+/// An engine with 3 MB in shard 3, which is then closed, and the shown data before that.
+fn with_large_closed(disk: &SimDisk, maxmemory: u64) -> (Arc<Engine>, Vec<String>) {
+    let engine = filled(disk);
+    configure(&engine, &Arc::new(Settings { maxmemory, ..(*engine.settings()).clone() })).unwrap();
+    for n in 10..13 {
+        let set = StringChange::Set { value: &vec![b'x'; 1 << 20], expire: None };
+        commit(&engine, &[set.on(0, &key_in(&engine, 3, n))]);
+    }
+    let before = show(&engine);
+    let list = key_in(&engine, 3, 0);
+    panics(|| drop(over(&engine, &list, |tx| tx.apply(bad_push(&list)))));
+    (engine, before)
+}
+
+/// No key is evicted for what is read beside the data.
+#[test]
+fn what_a_checkpoint_reads_apart_counts_apart() {
+    let disk = SimDisk::new(98);
+    let (engine, before) = with_large_closed(&disk, 100 << 20);
+    let kept = memory::kept_bytes();
+    let near = |expected: u64| memory::kept_bytes().abs_diff(expected) < 1 << 19;
+    let apart = engine.read_closed(engine.journal.log().unwrap(), engine.tail(), &[3], None).unwrap();
+    assert!(near(kept + (3 << 20)), "{} before, {} now", kept, memory::kept_bytes());
+    drop(apart);
+    assert!(near(kept), "{} before, {} now", kept, memory::kept_bytes());
+    engine.save().unwrap();
+    assert!(near(kept), "{} before, {} now", kept, memory::kept_bytes());
+    assert_recovers(engine, &disk, &before);
+}
+
+#[test]
+fn a_checkpoint_that_would_read_too_much_apart_is_refused_and_nothing_is_lost() {
+    let disk = SimDisk::new(99);
+    let (engine, before) = with_large_closed(&disk, 1);
+    let kept = memory::kept_bytes();
+    let refused = engine.save().unwrap_err();
+    assert!(matches!(refused, EngineError::LargeApart { megabytes: 1 }), "{refused:?}");
+    assert_eq!((checkpoints_of(&engine), engine.save.last_ok.load(Relaxed)), (0, false));
+    assert!(memory::kept_bytes().abs_diff(kept) < 1 << 19, "it is freed");
+    assert_recovers(engine, &disk, &before);
+}
+
+/// An end and a reload wait for a checkpoint, so it gives up soon.
+#[test]
+fn a_reading_for_a_checkpoint_is_given_up_when_the_checkpoint_is() {
+    for saved in [false, true] {
+        let engine = filled(&SimDisk::new(100));
+        if saved {
+            engine.save().unwrap();
+        }
+        let log = engine.journal.log().unwrap();
+        let _alone = engine.works.exclude();
+        let read = |works| engine.read_closed(log, engine.tail(), &[3], works);
+        assert!(matches!(read(Some(Arc::clone(&engine.works))), Err(EngineError::Revoked)));
+        assert!(read(None).is_ok(), "the end itself reads on");
+    }
 }
 
 /// Beside the other shards of today, the shard of the last checkpoint would make a state that never was.
