@@ -261,10 +261,15 @@ fn no_sum_is_another_one(workers: &str, appendfsync: &str) {
         |(n, way)| Mover { way, random: random.fork(), receipts: format!("receipts:{n}"), acknowledged: 0 };
     let mut movers: Vec<Mover> = WAYS.into_iter().chain(WAYS).enumerate().map(mover).collect();
     for round in 0..ROUNDS {
-        let (moved, sums) = (AtomicU64::new(0), AtomicU64::new(0));
+        let (moved, sums) = (movers.iter().map(|_| AtomicU64::new(0)).collect::<Vec<_>>(), AtomicU64::new(0));
+        // Each mover has its turn, however busy the machine is.
+        let is_enough = || {
+            let each: Vec<u64> = moved.iter().map(|moved| moved.load(SeqCst)).collect();
+            each.iter().sum::<u64>() >= TRANSFERS && !each.contains(&0) && sums.load(SeqCst) >= SUMS
+        };
         std::thread::scope(|scope| {
-            for mover in &mut movers {
-                let (mut client, moved) = (server.client(), &moved);
+            for (mover, moved) in movers.iter_mut().zip(&moved) {
+                let mut client = server.client();
                 scope.spawn(move || {
                     while let Some(done) = mover.once(&mut client) {
                         mover.acknowledged += i64::from(done);
@@ -276,8 +281,8 @@ fn no_sum_is_another_one(workers: &str, appendfsync: &str) {
                 let (client, sums) = (server.client(), &sums);
                 scope.spawn(move || sum_all(client, sums));
             }
-            let deadline = Instant::now() + Duration::from_mins(1);
-            while (moved.load(SeqCst) < TRANSFERS || sums.load(SeqCst) < SUMS) && Instant::now() < deadline {
+            let deadline = Instant::now() + Duration::from_mins(2);
+            while !is_enough() && Instant::now() < deadline {
                 std::thread::sleep(Duration::from_millis(2));
             }
             if round == 1 {
@@ -286,7 +291,7 @@ fn no_sum_is_another_one(workers: &str, appendfsync: &str) {
             }
             server.kill9();
         });
-        assert!(moved.load(SeqCst) >= TRANSFERS && sums.load(SeqCst) >= SUMS, "{moved:?} and {sums:?}");
+        assert!(is_enough(), "{moved:?} and {sums:?}");
         server.up();
         let mut client = server.client();
         for group in groups() {
@@ -302,7 +307,6 @@ fn no_sum_is_another_one(workers: &str, appendfsync: &str) {
             let receipts = client.run(&format!("GET {}", mover.receipts)).int().unwrap_or(0);
             let known = mover.acknowledged..=mover.acknowledged + 1;
             assert!(known.contains(&receipts), "{:?}: {receipts}, not {known:?}", mover.way);
-            assert!(mover.acknowledged > 0, "{:?} moved nothing", mover.way);
             mover.acknowledged = receipts;
         }
     }
