@@ -24,8 +24,9 @@ struct Slot(AtomicI64);
 static BALANCE: [Slot; PLACES + 1] = [const { Slot(AtomicI64::new(0)) }; PLACES + 1];
 
 thread_local! {
-    /// What this thread has added to the shared slot, if it has no slot of its own.
-    static SHARED: Cell<i64> = const { Cell::new(0) };
+    /// What this thread has added to the shared slot, if it has no slot of its own, and to the slot of what is done
+    /// [`apart`].
+    static SHARED: [Cell<i64>; 2] = const { [Cell::new(0), Cell::new(0)] };
     /// Whether a failed allocation on this thread aborts the process.
     static ABORTS: Cell<bool> = const { Cell::new(false) };
 }
@@ -58,7 +59,10 @@ fn count(delta: i64) {
     let slot = &BALANCE[mine].0;
     if is_shared(mine) {
         slot.fetch_add(delta, Relaxed);
-        SHARED.set(SHARED.get().wrapping_add(delta));
+        SHARED.with(|shared| {
+            let added = &shared[usize::from(mine == APART)];
+            added.set(added.get().wrapping_add(delta));
+        });
     } else {
         slot.store(slot.load(Relaxed).wrapping_add(delta), Relaxed);
     }
@@ -107,10 +111,10 @@ pub fn used_bytes() -> u64 {
 }
 
 /// The bytes that this thread has allocated less those it has freed, in O(1). The difference of two readings on one
-/// thread is what it allocated between them. Always 0 in a program that does not have [`Allocator`] as its allocator.
+/// thread is what it allocated between them, without what it did [`apart`]. Always 0 in a program that does not have [`Allocator`] as its allocator.
 pub fn thread_bytes() -> i64 {
     match place() {
-        shared if is_shared(shared) => SHARED.get(),
+        shared if is_shared(shared) => SHARED.with(|added| added[usize::from(shared == APART)].get()),
         mine => BALANCE[mine].0.load(Relaxed),
     }
 }
@@ -348,19 +352,34 @@ mod tests {
         });
     }
 
-    #[test]
-    fn what_is_allocated_apart_is_counted_apart() {
-        let (before, counted) = (thread_bytes(), || BALANCE[APART].0.load(Relaxed));
-        let layout = Layout::new::<[u64; 20]>();
+    /// Other tests may do something apart at the same time, so only this thread's count can be compared exactly.
+    fn counted_apart() {
+        let (before, layout) = (thread_bytes(), Layout::new::<[u64; 20]>());
         // SAFETY: the layout has a size, and the pointer is used with it.
         unsafe {
-            let first = apart(|| Allocator.alloc(layout));
-            assert_eq!((counted(), thread_bytes()), (160, before));
-            apart(|| Allocator.dealloc(first, layout));
+            let (first, grown) = apart(|| {
+                let before = thread_bytes();
+                (Allocator.alloc(layout), thread_bytes() - before)
+            });
+            assert_eq!((grown, thread_bytes()), (160, before));
+            assert!(BALANCE[APART].0.load(Relaxed) >= 160);
+            assert_eq!(counted_steps(), [320, 480, 320, 0]);
+            let freed = apart(|| {
+                let before = thread_bytes();
+                Allocator.dealloc(first, layout);
+                thread_bytes() - before
+            });
+            assert_eq!((freed, thread_bytes()), (-160, before));
         }
-        assert_eq!((counted(), counted_steps()), (0, [320, 480, 320, 0]));
         std::panic::catch_unwind(|| apart(|| std::panic::resume_unwind(Box::new(())))).unwrap_err();
         assert_eq!(counted_steps(), [320, 480, 320, 0], "the thread has its own place again");
+    }
+
+    #[test]
+    fn what_is_allocated_apart_is_counted_apart_whether_the_thread_has_a_slot_or_shares_one() {
+        for _ in 0..PLACES + 2 {
+            std::thread::spawn(counted_apart).join().unwrap();
+        }
     }
 
     #[test]
