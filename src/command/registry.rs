@@ -56,6 +56,17 @@ impl Command {
         }
     }
 
+    /// The name of the first element that a call looks up in the value at its only key.
+    #[inline]
+    pub fn first_element<'a>(&self, args: &[&'a [u8]]) -> Option<&'a [u8]> {
+        let at = match isize::from(self.spec.element) {
+            0 => return None,
+            before_end if before_end < 0 => args.len().checked_add_signed(before_end)?,
+            at => at.unsigned_abs(),
+        };
+        args.get(at).copied()
+    }
+
     /// Checks the number of arguments, which includes the name.
     #[inline]
     pub fn check_arity(&self, count: usize) -> Result<(), Fail> {
@@ -303,4 +314,41 @@ pub(super) fn sorted(registry: &Registry) -> Vec<&Command> {
     let mut commands: Vec<&Command> = registry.commands().collect();
     commands.sort_by_key(|command| command.spec.name);
     commands
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::command::Registry;
+
+    /// The words of a call with each optional part left out, after the command's name.
+    fn shortest(syntax: &str) -> Vec<&str> {
+        let mut depth = 0;
+        let words = syntax.split_whitespace().filter(move |word| {
+            let before = depth;
+            depth += word.matches('[').count();
+            let outside = depth == 0;
+            depth -= word.matches(']').count();
+            outside && before == 0
+        });
+        words.collect()
+    }
+
+    #[test]
+    fn an_element_is_named_where_the_table_says() {
+        let mut count = 0;
+        for command in Registry::get().all() {
+            let words = shortest(command.spec.syntax);
+            let args: Vec<&[u8]> =
+                std::iter::once(command.spec.name).chain(words).map(str::as_bytes).collect();
+            let Some(element) = command.first_element(&args) else {
+                assert_eq!(command.spec.element, 0, "{}", command.full_name);
+                continue;
+            };
+            assert!(element == b"member" || element == b"field", "{}", command.full_name);
+            assert_eq!(args[command.only_key], b"key", "{}", command.full_name);
+            assert!(command.first_element(&args[..1]).is_none_or(|name| name == args[0]));
+            count += 1;
+        }
+        assert!(count > 20, "{count}");
+    }
 }

@@ -116,6 +116,7 @@ pub const fn spec(name: &'static str, arity: i32, flags: u64, run: Handler) -> S
         keys: &[],
         channels: &[],
         item_keys: None,
+        element: 0,
         prepare: None,
         on_view: OnView::Plain,
         alone: None,
@@ -175,6 +176,12 @@ impl Spec {
     /// Sets the function that finds the keys, which are partition keys of tables.
     pub const fn item_keys(mut self, find: KeyFinder) -> Self {
         self.item_keys = Some(find);
+        self
+    }
+
+    /// Sets the argument that names the first element that the command looks up.
+    pub const fn element(mut self, at: i8) -> Self {
+        self.element = at;
         self
     }
 

@@ -133,6 +133,9 @@ pub struct Spec {
     pub channels: &'static [KeySpec],
     /// Finds the keys of commands whose keys are partition keys of tables.
     pub item_keys: Option<KeyFinder>,
+    /// The argument that names the first element that the command looks up in the value at its only key; counted from
+    /// the end if it is negative, 0 if there is none.
+    pub element: i8,
     /// How requests are read before the shards are locked.
     pub prepare: Option<Preparation>,
     /// What the command does if a key is a view of an item.

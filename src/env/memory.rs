@@ -111,7 +111,8 @@ pub fn used_bytes() -> u64 {
 }
 
 /// The bytes that this thread has allocated less those it has freed, in O(1). The difference of two readings on one
-/// thread is what it allocated between them, without what it did [`apart`]. Always 0 in a program that does not have [`Allocator`] as its allocator.
+/// thread is what it allocated between them, without what it did [`apart`]. Always 0 in a program that does not have
+/// [`Allocator`] as its allocator.
 pub fn thread_bytes() -> i64 {
     match place() {
         shared if is_shared(shared) => SHARED.with(|added| added[usize::from(shared == APART)].get()),

@@ -12,6 +12,7 @@ mod log_file;
 pub mod memory;
 mod names;
 mod os_disk;
+pub mod prefetch;
 pub mod process;
 mod random;
 mod sim_disk;

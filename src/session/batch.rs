@@ -10,7 +10,7 @@ use crate::env::Instant;
 use crate::node::{Kill, ReplyMode};
 use crate::resp::{Batch, CommandSpan, Reply};
 use crate::store::holds::take_waited;
-use crate::store::{Mode, Patience, ValueRef, shown};
+use crate::store::{ElementLookup, Mode, Patience, ValueRef, shown};
 use smallvec::SmallVec;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -105,7 +105,7 @@ impl Worker {
         self.looked_up.clear();
         self.assumed = Assumed { db, tables: self.server.engine.tables.generation() };
         let single = group.len() == 1;
-        let mut rest = args;
+        let (mut rest, mut elements) = (args, SmallVec::<[ElementLookup<'_>; GROUP]>::new());
         for span in group {
             let (these, behind) = rest.split_at(span.count as usize);
             rest = behind;
@@ -114,6 +114,7 @@ impl Worker {
             let only = command.ok().and_then(|command| locks::only_key(engine, command, these, db));
             if let (Some(only), false) = (only, single) {
                 engine.store.prefetch_shard(only.at.hash);
+                elements.extend(command.ok().and_then(|command| element_of(command, only, these)));
             }
             self.looked_up.push(LookedUp { command, only });
         }
@@ -122,6 +123,9 @@ impl Worker {
         }
         let keys = self.looked_up.iter().filter_map(|looked_up| looked_up.only);
         self.server.engine.store.prefetch(keys.map(|only| (only.at.hash, only.at.space)));
+        if !elements.is_empty() {
+            self.server.engine.store.prefetch_elements(elements.into_iter());
+        }
     }
 
     /// Makes a step whose reply the client may not want. If replies have a limit, the reply is written into a sink of
@@ -224,6 +228,15 @@ impl Worker {
         client.handle.multi_bytes.store(multi.queue.memory(), Relaxed);
         client.handle.multi.store(multi.queue.len() as i32, Relaxed);
     }
+}
+
+/// The first element that a call looks up in the value at its only key.
+#[inline]
+fn element_of<'a>(command: &Command, only: Only, args: &[&'a [u8]]) -> Option<ElementLookup<'a>> {
+    // The value at a view's key is an item.
+    let element = command.first_element(args).filter(|_| only.own_name)?;
+    let key = args.get(command.only_key)?;
+    Some(ElementLookup { hash: only.at.hash, space: only.at.space, key, element })
 }
 
 /// What CLIENT CACHING was given for is over, if a command is done that is none of CLIENT.

@@ -69,6 +69,7 @@ pub use lines::{Awaited, KeyAt, Waiter, Waiting};
 pub use locked::{Garbage, Locked, Mode};
 pub use object::{Object, ValueRef};
 pub use partitions::Visit;
+pub use prefetch::ElementLookup;
 pub use reaper::Reaper;
 pub use rosters::walk_order;
 pub use scan::{POSITION_BITS, ScanStep, cursor_of, position_of};

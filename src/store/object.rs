@@ -2,6 +2,7 @@
 //! it.
 
 use super::collection::{Collection, ItemsRef};
+use crate::value::ElementHint;
 use crate::value::hash::{BigHash, HashRef};
 use crate::value::heap;
 use crate::value::list::{BigList, ListRef};
@@ -12,6 +13,9 @@ use crate::value::zset::{BigZset, ZsetRef};
 
 /// Bytes of the leaves that one step of [`Object::own`] copies.
 const OWN_BYTES: usize = if cfg!(test) { 1024 } else { 128 << 10 };
+
+/// Values with at most so many elements are not prefetched.
+const NEAR_ELEMENTS: usize = if cfg!(test) { 16 } else { 2048 };
 
 /// A value in an allocation of its own.
 pub enum Object {
@@ -47,6 +51,29 @@ impl Object {
             Self::Stream(stream) => stream.len() as usize,
             Self::List(list) => list.len(),
             Self::Zset(set) => set.len(),
+        }
+    }
+
+    /// The first step before the lookup of an element that is known to come: where it probably is. `None` if the value
+    /// is so small that it is in a near cache anyway, or if it has no elements by name.
+    #[inline]
+    pub(super) fn foresee(&self, name: &[u8]) -> Option<ElementHint> {
+        match self {
+            Self::Hash(hash) if hash.len() > NEAR_ELEMENTS => hash.foresee(name),
+            Self::Set(set) if set.len() > NEAR_ELEMENTS => set.foresee(name),
+            Self::Zset(set) if set.len() > NEAR_ELEMENTS => set.foresee(name),
+            _ => None,
+        }
+    }
+
+    /// The second step: prefetches the element.
+    #[inline]
+    pub(super) fn prefetch(&self, hint: ElementHint) {
+        match self {
+            Self::Hash(hash) => hash.prefetch(hint),
+            Self::Set(set) => set.prefetch(hint),
+            Self::Zset(set) => set.prefetch(hint),
+            Self::Items(_) | Self::Stream(_) | Self::List(_) => {}
         }
     }
 

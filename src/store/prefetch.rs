@@ -1,8 +1,11 @@
 //! Prefetching what lookups will read, so that the cache misses of many keys overlap. It is only a hint.
 
 use super::raw_table::{self, Raw};
-use super::{Locked, Store};
+use super::{Locked, Object, Store, ValueRef};
+use crate::env::prefetch::{prefetch, prefetch_to_write};
+use crate::value::ElementHint;
 use dashmap::RwLockReadGuard;
+use smallvec::SmallVec;
 
 /// How many lookups lie between prefetching a slot and prefetching the entry that it points to.
 const AHEAD: usize = 8;
@@ -12,6 +15,19 @@ const PREFETCH_GROUP: usize = 32;
 /// The most keys of one command that are prefetched.
 const MOST_PREFETCHED: usize = 1024;
 
+/// The lookup of an element of the value at a key.
+#[derive(Clone, Copy)]
+pub struct ElementLookup<'a> {
+    /// The key's hash.
+    pub hash: u64,
+    /// The key's space.
+    pub space: u32,
+    /// The key.
+    pub key: &'a [u8],
+    /// The element's name.
+    pub element: &'a [u8],
+}
+
 impl Store {
     /// Stage one of a lookup that is known to come: prefetches the shard's lock and table header. The line is fetched
     /// for writing, because readers too write the lock.
@@ -19,8 +35,8 @@ impl Store {
     pub fn prefetch_shard(&self, hash: u64) {
         let shard = self.shard_of(hash);
         let lock: *const dashmap::RwLock<Raw> = self.raw(shard);
-        raw_table::prefetch_to_write(lock.cast());
-        raw_table::prefetch(self.sides[shard].positions.address_of(hash).cast());
+        prefetch_to_write(lock);
+        prefetch(self.sides[shard].positions.address_of(hash));
     }
 
     /// Stages two and three of lookups that are known to come, given as `(hash, space)`: prefetches the tables' control
@@ -49,6 +65,60 @@ impl Store {
     }
 }
 
+/// Stages four and five, for elements of large values.
+impl Store {
+    /// Prefetches elements that will be looked up, where the shard's lock can be had at once. If the first one is not in
+    /// a large value, the others are left out too, so that a group of lookups in small values costs one lookup more.
+    /// The shards are held for the time of a few lookups.
+    pub fn prefetch_elements<'a>(&self, lookups: impl Iterator<Item = ElementLookup<'a>>) {
+        let mut first = None;
+        let mut held: SmallVec<[(RwLockReadGuard<'_, Raw>, ElementLookup<'a>); PREFETCH_GROUP]> =
+            SmallVec::new();
+        for lookup in lookups {
+            let shard = self.shard_of(lookup.hash);
+            // The value of a closed shard may be half changed.
+            if self.is_closed(shard) {
+                continue;
+            }
+            let Some(guard) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
+            if first.is_none() {
+                first = object_of(&guard, &lookup).and_then(|object| object.foresee(lookup.element));
+                if first.is_none() {
+                    return;
+                }
+            }
+            held.push((guard, lookup));
+        }
+        let mut hints: SmallVec<[(&Object, ElementHint); PREFETCH_GROUP]> = SmallVec::new();
+        let mut last: Option<(&ElementLookup<'_>, &Object)> = None;
+        for (guard, lookup) in &held {
+            let object = match last {
+                Some((before, object)) if before.is_of_same_value(lookup) => Some(object),
+                _ => object_of(guard, lookup),
+            };
+            let Some(object) = object else { continue };
+            last = Some((lookup, object));
+            hints.extend(object.foresee(lookup.element).map(|hint| (object, hint)));
+        }
+        hints.iter().for_each(|(object, hint)| object.prefetch(*hint));
+    }
+}
+
+impl ElementLookup<'_> {
+    fn is_of_same_value(&self, other: &Self) -> bool {
+        (self.hash, self.space, self.key) == (other.hash, other.space, other.key)
+    }
+}
+
+/// The large value that an element is looked up in, if it is in one.
+fn object_of<'g>(guard: &'g RwLockReadGuard<'_, Raw>, lookup: &ElementLookup<'_>) -> Option<&'g Object> {
+    let place = Store::place(lookup.hash, lookup.space);
+    match raw_table::find(guard, place, lookup.space, lookup.key)?.value() {
+        ValueRef::Boxed(object) => Some(object),
+        _ => None,
+    }
+}
+
 impl Locked<'_> {
     /// Prefetches the memory that lookups of these hashes in a space will read, so that the cache misses of many keys
     /// overlap. It is only a hint.
@@ -66,5 +136,69 @@ impl Locked<'_> {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ElementLookup, Store};
+    use crate::effect::{Effect, List, SetChange, StringChange};
+    use crate::store::Mode;
+
+    fn apply(store: &Store, effect: &Effect<'_>, key: &[u8]) {
+        let hash = store.hash(key);
+        store.lock_one(hash, Mode::Write, 0).apply(effect, hash);
+    }
+
+    /// A set in parts, a compact set and a string, each in another shard.
+    fn filled() -> (Store, Vec<Vec<u8>>) {
+        let store = Store::new(8, 1);
+        let mut shards = Vec::new();
+        let keys = (0..).map(|n: u32| n.to_string().into_bytes()).filter(|key| {
+            let shard = store.shard_of(store.hash(key));
+            let is_new = !shards.contains(&shard);
+            shards.push(shard);
+            is_new
+        });
+        let keys: Vec<Vec<u8>> = keys.take(3).collect();
+        for (key, members) in keys.iter().zip([3000, 3]) {
+            let names: Vec<Vec<u8>> = (0..members).map(|n| format!("member {n}").into_bytes()).collect();
+            let names: Vec<&[u8]> = names.iter().map(Vec::as_slice).collect();
+            apply(&store, &SetChange::Add { members: List::Slices(&names) }.on(0, key), key);
+        }
+        apply(&store, &StringChange::Set { value: b"v", expire: None }.on(0, &keys[2]), &keys[2]);
+        (store, keys)
+    }
+
+    fn prefetch(store: &Store, keys: &[&[u8]]) {
+        for element in [&b"member 7"[..], b"none", b""] {
+            let lookup = |key| ElementLookup { hash: store.hash(key), space: store.space(0), key, element };
+            store.prefetch_elements(keys.iter().map(|key| lookup(key)));
+        }
+    }
+
+    #[test]
+    fn elements_are_prefetched_whatever_is_there_and_the_shards_are_free_afterwards() {
+        let (store, keys) = filled();
+        let [large, compact, text] = [0, 1, 2].map(|n| keys[n].as_slice());
+        let missing = b"nothing is here".as_slice();
+        for keys in
+            [&[large; 32][..], &[large, compact, text, missing], &[text, large], &[missing, large], &[]]
+        {
+            prefetch(&store, keys);
+            let _all = store.lock_all(Mode::Write, 0);
+        }
+    }
+
+    #[test]
+    fn prefetching_elements_neither_waits_for_a_shard_nor_looks_into_a_closed_one() {
+        let (store, keys) = filled();
+        let [large, compact, text] = [0, 1, 2].map(|n| keys[n].as_slice());
+        {
+            let _written = store.lock_one(store.hash(large), Mode::Write, 0);
+            prefetch(&store, &[large, compact, large, text]);
+        }
+        store.lock_one(store.hash(large), Mode::Write, 0).close(store.hash(large));
+        prefetch(&store, &[large, compact, large, text]);
     }
 }

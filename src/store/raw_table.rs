@@ -2,6 +2,7 @@
 #![allow(unsafe_code)]
 
 use super::entry::Entry;
+use crate::env::prefetch::prefetch;
 use dashmap::SharedValue;
 use hashbrown::raw::RawTable;
 
@@ -110,31 +111,6 @@ pub(super) fn take_slot(table: &mut Raw, index: usize) -> Option<Entry> {
     }
     // SAFETY: the index is within the table, and the bucket is full when it is removed.
     unsafe { table.is_bucket_full(index).then(|| table.remove(table.bucket(index)).0.0) }
-}
-
-/// Prefetches a cache line. It is only a hint: the program computes the same without it.
-#[inline]
-pub(super) fn prefetch(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: prefetching is allowed for any address, mapped or not.
-    unsafe {
-        std::arch::x86_64::_mm_prefetch(address.cast(), std::arch::x86_64::_MM_HINT_T0);
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = address;
-}
-
-/// Prefetches a cache line that will be written, so that no other processor shares it when it arrives. A hint like
-/// [`prefetch`]; a processor without such an instruction does nothing.
-#[inline]
-pub(super) fn prefetch_to_write(address: *const u8) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: prefetching is allowed for any address, mapped or not, and changes nothing that a program can see.
-    unsafe {
-        std::arch::asm!("prefetchw [{}]", in(reg) address, options(nostack, preserves_flags, readonly));
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    prefetch(address);
 }
 
 /// Prefetches the lines that a lookup of `hash` reads first: the control bytes of its group, and its home slot.
@@ -270,10 +246,9 @@ mod tests {
                         taken.map(|entry| model.remove(entry.key()));
                     }
                 }
-                // Hints may name any hash, and any address.
+                // Hints may name any hash.
                 prefetch_group(table, hash);
                 prefetch_entry(table, hash);
-                prefetch_to_write(std::ptr::null());
                 check(table, model);
                 check(other, other_model);
                 prop_assert_eq!(find(table, hash, 1, &name).is_some(), find_by(table, hash, |e| e.is(1, &name)).is_some());

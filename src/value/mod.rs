@@ -5,6 +5,7 @@
 //! - `heap`: how many bytes structures take on the heap.
 //! - `parted`: elements in parts; large hashes and sets use it.
 //! - `geo`: positions on the earth as scores.
+//! - `hint`: hints of where elements are, for lookups that are known to come.
 //! - `hll`: HyperLogLogs.
 //! - `list`: lists.
 //! - `rdb`: Redis's own serialisation of a value (`DUMP` and `RESTORE`), both ways.
@@ -22,6 +23,7 @@ mod error;
 pub mod geo;
 pub mod hash;
 pub mod heap;
+mod hint;
 pub mod hll;
 pub mod lcs;
 pub mod list;
@@ -36,3 +38,4 @@ pub mod stream;
 pub mod zset;
 
 pub use error::ValueError;
+pub use hint::ElementHint;

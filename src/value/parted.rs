@@ -24,6 +24,7 @@
 //! same as before the change, so walks are not disturbed.
 
 use super::heap;
+use super::hint::ElementHint;
 use super::shared::OwnStep;
 use ahash::RandomState;
 use smallvec::{SmallVec, smallvec};
@@ -65,6 +66,13 @@ pub trait Part: Clone {
 
     /// The element of a name. O(1).
     fn get(&self, name: &[u8]) -> Option<Self::Ref<'_>>;
+
+    /// The first step of a hint: the position of an element whose name's hash looks like this name's, from the index
+    /// alone. It prefetches what [`Part::prefetch`] reads.
+    fn foresee(&self, name: &[u8]) -> Option<usize>;
+
+    /// The second step of a hint: prefetches the element at a position.
+    fn prefetch(&self, index: usize);
 
     /// The element at a position. O(1).
     fn at(&self, index: usize) -> Option<Self::Ref<'_>>;
@@ -227,6 +235,19 @@ impl<P: Part> Parted<P> {
     #[inline]
     pub fn get(&self, name: &[u8]) -> Option<P::Ref<'_>> {
         self.parts[self.part_of(name)].get(name)
+    }
+
+    /// The first step before a lookup that is known to come: where the element probably is.
+    #[inline]
+    pub fn foresee(&self, name: &[u8]) -> Option<ElementHint> {
+        let part = self.part_of(name);
+        Some(ElementHint { part, at: self.parts.get(part)?.foresee(name)? })
+    }
+
+    /// The second step: prefetches the element.
+    #[inline]
+    pub fn prefetch(&self, hint: ElementHint) {
+        self.parts.get(hint.part).into_iter().for_each(|part| part.prefetch(hint.at));
     }
 
     /// The elements by number, in their order.

@@ -23,35 +23,35 @@ in_group!(hash, "hash");
 /// The family.
 pub(in crate::command) static COMMANDS: &[Spec] = &[
     hash(
-        spec("hset", -4, WRITE, write::hset).keys(UPDATE_KEY).on_view(view::hset),
+        spec("hset", -4, WRITE, write::hset).keys(UPDATE_KEY).element(2).on_view(view::hset),
         "2.0.0",
         "O(1) for each field.",
         "Sets fields of a hash, which is made if it does not exist, and returns how many are new.",
         "key field value [field value ...]",
     ),
     hash(
-        spec("hmset", -4, WRITE, write::hmset).keys(UPDATE_KEY).on_view(view::hmset),
+        spec("hmset", -4, WRITE, write::hmset).keys(UPDATE_KEY).element(2).on_view(view::hmset),
         "2.0.0",
         "O(1) for each field.",
         "Sets fields of a hash.",
         "key field value [field value ...]",
     ),
     hash(
-        spec("hsetnx", 4, WRITE, write::hsetnx).keys(INSERT_KEY).on_view(view::hsetnx),
+        spec("hsetnx", 4, WRITE, write::hsetnx).keys(INSERT_KEY).element(2).on_view(view::hsetnx),
         "2.0.0",
         "O(1)",
         "Sets a field of a hash if the field does not exist.",
         "key field value",
     ),
     hash(
-        spec("hget", 3, FAST_READ, read::hget).keys(READ_KEY),
+        spec("hget", 3, FAST_READ, read::hget).keys(READ_KEY).element(2),
         "2.0.0",
         "O(1)",
         "Returns the value of a field.",
         "key field",
     ),
     hash(
-        spec("hmget", -3, FAST_READ, read::hmget).keys(READ_KEY),
+        spec("hmget", -3, FAST_READ, read::hmget).keys(READ_KEY).element(2),
         "2.0.0",
         EACH_FIELD,
         "Returns the values of fields, nil for those that do not exist.",
@@ -86,28 +86,28 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "key",
     ),
     hash(
-        spec("hstrlen", 3, FAST_READ, read::hstrlen).keys(META_KEY),
+        spec("hstrlen", 3, FAST_READ, read::hstrlen).keys(META_KEY).element(2),
         "3.2.0",
         "O(1)",
         "Returns the length of the value of a field.",
         "key field",
     ),
     hash(
-        spec("hexists", 3, FAST_READ, read::hexists).keys(META_KEY),
+        spec("hexists", 3, FAST_READ, read::hexists).keys(META_KEY).element(2),
         "2.0.0",
         "O(1)",
         "Tells whether a field exists.",
         "key field",
     ),
     hash(
-        spec("hdel", -3, SHRINK, write::hdel).keys(DELETE_KEY).on_view(view::hdel),
+        spec("hdel", -3, SHRINK, write::hdel).keys(DELETE_KEY).element(2).on_view(view::hdel),
         "2.0.0",
         EACH_FIELD,
         "Removes fields, and the hash with its last one; returns how many there were.",
         "key field [field ...]",
     ),
     hash(
-        spec("hincrby", 4, WRITE, number::hincrby).keys(ACCESS_UPDATE_KEY).on_view(view::hincrby),
+        spec("hincrby", 4, WRITE, number::hincrby).keys(ACCESS_UPDATE_KEY).element(2).on_view(view::hincrby),
         "2.0.0",
         "O(1)",
         "Adds an integer to a field, which counts as 0 if it does not exist.",
@@ -116,6 +116,7 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
     hash(
         spec("hincrbyfloat", 4, WRITE, number::hincrbyfloat)
             .keys(ACCESS_UPDATE_KEY)
+            .element(2)
             .on_view(view::hincrbyfloat),
         "2.6.0",
         "O(1)",

@@ -33,14 +33,14 @@ in_group!(set, "set");
 /// The family.
 pub(in crate::command) static COMMANDS: &[Spec] = &[
     set(
-        spec("sadd", -3, WRITE, write::sadd).keys(INSERT_KEY),
+        spec("sadd", -3, WRITE, write::sadd).keys(INSERT_KEY).element(2),
         "1.0.0",
         EACH_MEMBER,
         "Adds members to a set, which is made if it does not exist, and returns how many are new.",
         "key member [member ...]",
     ),
     set(
-        spec("srem", -3, SHRINK, write::srem).keys(DELETE_KEY),
+        spec("srem", -3, SHRINK, write::srem).keys(DELETE_KEY).element(2),
         "1.0.0",
         EACH_MEMBER,
         "Removes members, and the set with its last one; returns how many there were.",
@@ -61,14 +61,14 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "key",
     ),
     set(
-        spec("sismember", 3, FAST_READ, read::sismember).keys(META_KEY),
+        spec("sismember", 3, FAST_READ, read::sismember).keys(META_KEY).element(2),
         "1.0.0",
         "O(1)",
         "Tells whether a member is in a set.",
         "key member",
     ),
     set(
-        spec("smismember", -3, FAST_READ, read::smismember).keys(READ_KEY),
+        spec("smismember", -3, FAST_READ, read::smismember).keys(READ_KEY).element(2),
         "6.2.0",
         EACH_MEMBER,
         "Tells of each of some members whether it is in a set.",

@@ -41,14 +41,17 @@ pub(super) fn ordered<'t>(
                 // A missing value counts as 0.
                 Some(by) => at_key(tx, by, element).map_or(Ok(0.0), number),
             };
-            let weighed: Result<Vec<(f64, Cow<'t, [u8]>)>, Fail> =
-                elements.into_iter().map(|element| Ok((weight(&element)?, element))).collect();
-            let mut weighed = weighed?;
-            weighed.sort_unstable_by(|a, b| {
-                // Zeros of both signs are equal. No weight is NaN.
-                turn(a.0.partial_cmp(&b.0).unwrap_or(Ordering::Equal).then_with(|| a.1.cmp(&b.1)))
+            // What is moved while it is ordered is small: a weight and a position.
+            let mut weighed = Vec::with_capacity(elements.len());
+            for (at, element) in elements.iter().enumerate() {
+                // Zeros of both signs are equal, so both are 0 here. No weight is NaN.
+                weighed.push((weight(element)? + 0.0, at));
+            }
+            weighed.sort_unstable_by(|a: &(f64, usize), b| {
+                turn(a.0.total_cmp(&b.0).then_with(|| elements[a.1].cmp(&elements[b.1])))
             });
-            weighed.into_iter().map(|(_, element)| element).collect()
+            let mut elements = elements;
+            weighed.into_iter().map(|(_, at)| std::mem::take(&mut elements[at])).collect()
         }
     };
     Ok(ordered.into_iter().skip(wanted.start).take(wanted.len()).collect())
@@ -56,7 +59,8 @@ pub(super) fn ordered<'t>(
 
 /// A number as C reads one: it ends at a NUL, blanks may stand before it, and what is empty is 0.
 fn number(text: &[u8]) -> Result<f64, Fail> {
-    let text = &text[..memchr::memchr(0, text).unwrap_or(text.len())];
+    // Nearly all texts are short.
+    let text = &text[..text.iter().position(|byte| *byte == 0).unwrap_or(text.len())];
     if text.is_empty() {
         return Ok(0.0);
     }

@@ -35,21 +35,21 @@ in_group!(zset, "sorted-set");
 /// The family.
 pub(in crate::command) static COMMANDS: &[Spec] = &[
     zset(
-        spec("zadd", -4, FAST_WRITE, add::zadd).keys(UPDATE_KEY),
+        spec("zadd", -4, FAST_WRITE, add::zadd).keys(UPDATE_KEY).element(-1),
         "1.2.0",
         "O(log N) for each member, where N is the number of members.",
         "Gives members of a sorted set scores, perhaps on a condition, and returns how many are new.",
         "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
     ),
     zset(
-        spec("zincrby", 4, FAST_WRITE, add::zincrby).keys(ACCESS_UPDATE_KEY),
+        spec("zincrby", 4, FAST_WRITE, add::zincrby).keys(ACCESS_UPDATE_KEY).element(3),
         "1.2.0",
         LOG,
         "Adds a number to a member's score, which counts as 0 if there is no such member.",
         "key increment member",
     ),
     zset(
-        spec("zrem", -3, FAST_SHRINK, remove::zrem).keys(DELETE_KEY),
+        spec("zrem", -3, FAST_SHRINK, remove::zrem).keys(DELETE_KEY).element(2),
         "1.2.0",
         "O(M log N) where N is the number of members and M of those given.",
         "Removes members, and the sorted set with its last one; returns how many there were.",
@@ -204,28 +204,28 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         "key",
     ),
     zset(
-        spec("zscore", 3, FAST_READ, read::zscore).keys(READ_KEY),
+        spec("zscore", 3, FAST_READ, read::zscore).keys(READ_KEY).element(2),
         "1.2.0",
         "O(1)",
         "Returns the score of a member.",
         "key member",
     ),
     zset(
-        spec("zmscore", -3, FAST_READ, read::zmscore).keys(READ_KEY),
+        spec("zmscore", -3, FAST_READ, read::zmscore).keys(READ_KEY).element(2),
         "6.2.0",
         "O(N) where N is the number of members given.",
         "Returns the scores of members, nil for those that do not exist.",
         "key member [member ...]",
     ),
     zset(
-        spec("zrank", -3, FAST_READ, read::zrank).keys(READ_KEY),
+        spec("zrank", -3, FAST_READ, read::zrank).keys(READ_KEY).element(2),
         "2.0.0",
         LOG,
         "Returns the rank of a member, counted from the lowest score.",
         "key member [WITHSCORE]",
     ),
     zset(
-        spec("zrevrank", -3, FAST_READ, read::zrevrank).keys(READ_KEY),
+        spec("zrevrank", -3, FAST_READ, read::zrevrank).keys(READ_KEY).element(2),
         "2.0.0",
         LOG,
         "Returns the rank of a member, counted from the highest score.",

@@ -2,6 +2,7 @@
 //! a field and drawing a random one cost O(1), and scans have a stable order.
 
 use super::FieldRef;
+use crate::env::prefetch::prefetch;
 use crate::value::heap::{self, Measured};
 use crate::value::packed::{get_varint, put_varint_to, varint_len};
 use crate::value::parted::Part;
@@ -100,6 +101,16 @@ struct Name<'a>(&'a [u8]);
 impl Equivalent<Field> for Name<'_> {
     fn equivalent(&self, field: &Field) -> bool {
         self.0 == field.name()
+    }
+}
+
+/// A name that is taken for found at the first field whose hash looks alike: a guess from the index alone.
+#[derive(Hash)]
+struct Alike<'a>(&'a [u8]);
+
+impl Equivalent<Field> for Alike<'_> {
+    fn equivalent(&self, _: &Field) -> bool {
+        true
     }
 }
 
@@ -249,6 +260,20 @@ impl Part for HashPart {
     #[inline]
     fn get(&self, name: &[u8]) -> Option<FieldRef<'_>> {
         self.fields.get(&Name(name)).map(Field::parts)
+    }
+
+    #[inline]
+    fn foresee(&self, name: &[u8]) -> Option<usize> {
+        let index = self.fields.get_index_of(&Alike(name))?;
+        prefetch(self.fields.get_index(index)?);
+        Some(index)
+    }
+
+    #[inline]
+    fn prefetch(&self, index: usize) {
+        let Some(Field(block)) = self.fields.get_index(index) else { return };
+        prefetch(block.as_ptr());
+        prefetch(block.as_ptr().wrapping_add(64));
     }
 
     #[inline]

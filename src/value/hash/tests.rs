@@ -1,4 +1,5 @@
 use super::*;
+use crate::value::parted::Part;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -264,4 +265,22 @@ fn a_shrunk_hash_gives_its_room_back() {
     assert_eq!(hash.len(), 10);
     assert!(hash.memory(0) < full / 5, "the parts themselves stay, which are small ones here");
     assert!((0..10u32).all(|i| hash.get(&i.to_le_bytes()).is_some()));
+}
+
+#[test]
+fn a_hint_tells_where_nearly_every_field_is() {
+    let name = |n: usize| format!("field {n}").into_bytes();
+    let mut hash = BigHash::default();
+    (0..200).filter(|n| n % 3 != 0).for_each(|n| assert!(hash.set(&name(n), b"value", 0).is_none()));
+    let mut right = 0;
+    for n in 0..200 {
+        let hint = hash.foresee(&name(n));
+        hint.into_iter().for_each(|hint| hash.prefetch(hint));
+        if n % 3 != 0 {
+            let hint = hint.unwrap();
+            right += usize::from(hash.parts()[hint.part].at(hint.at).unwrap().name == name(n));
+        }
+    }
+    // Two fields of one part whose hashes look alike are mistaken for each other.
+    assert!(right * 4 > hash.len() * 3, "{right} of {}", hash.len());
 }

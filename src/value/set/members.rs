@@ -2,6 +2,7 @@
 //! name. Beside its name a short member takes a byte for its length, about five for its place and up to fourteen in the
 //! index, spare room included.
 
+use crate::env::prefetch::prefetch;
 use crate::value::heap;
 use crate::value::parted::Part;
 use ahash::RandomState;
@@ -234,6 +235,22 @@ impl Part for Members {
     #[inline]
     fn get(&self, name: &[u8]) -> Option<&[u8]> {
         self.find(self.hash(name), name).and_then(|number| self.at(number as usize))
+    }
+
+    #[inline]
+    fn foresee(&self, name: &[u8]) -> Option<usize> {
+        let number = *self.index.find(self.hash(name), |_| true)? as usize;
+        prefetch(self.places.get(number)?);
+        Some(number)
+    }
+
+    #[inline]
+    fn prefetch(&self, index: usize) {
+        let Some(place) = self.places.get(index) else { return };
+        match place.as_far() {
+            Some(number) => self.names.far.get(number).into_iter().for_each(|name| prefetch(name.as_ptr())),
+            None => prefetch(self.names.near.as_ptr().wrapping_add(place.0 as usize)),
+        }
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 use super::*;
 use crate::env::memory::thread_bytes;
-use crate::value::parted::PartInverse;
+use crate::value::parted::{Part, PartInverse};
 use proptest::prelude::*;
 use std::collections::BTreeSet;
 
@@ -228,4 +228,22 @@ fn forms_show_the_same() {
         assert!([&b"05"[..], b"+5", b"", b"6", b"5 "].into_iter().all(|name| !set.contains(name)));
         assert!(set.iter().all(|member| member.with(|name| set.contains(name))));
     }
+}
+
+#[test]
+fn a_hint_tells_where_nearly_every_member_is() {
+    let mut set = BigSet::default();
+    let is_member = |n: u8| !n.is_multiple_of(3);
+    (0..MEMBERS).filter(|n| is_member(*n)).for_each(|n| assert!(set.add(&name(n))));
+    let mut right = 0;
+    for n in 0..MEMBERS {
+        let hint = set.foresee(&name(n));
+        hint.into_iter().for_each(|hint| set.prefetch(hint));
+        if is_member(n) {
+            let hint = hint.unwrap();
+            right += usize::from(set.parts()[hint.part].at(hint.at) == Some(&name(n)[..]));
+        }
+    }
+    // Two members of one part whose hashes look alike are mistaken for each other.
+    assert!(right * 4 > set.len() * 3, "{right} of {}", set.len());
 }

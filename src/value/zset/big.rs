@@ -8,6 +8,8 @@ use super::cut::Cut;
 use super::leaves::LeavesSnapshot;
 use super::order::{Held, Key, MemberRange, OrderNode};
 use super::packed_members;
+use crate::env::prefetch::prefetch;
+use crate::value::ElementHint;
 use crate::value::shared::OwnStep;
 use ahash::RandomState;
 
@@ -77,6 +79,20 @@ impl BigZset {
     pub fn score(&self, member: &[u8]) -> Option<f64> {
         let (id, at) = self.find(self.hash(member), member)?;
         Some(self.held.leaves.get(id).slot(at).score)
+    }
+
+    /// The first step before a lookup that is known to come: where the member probably is.
+    #[inline]
+    pub fn foresee(&self, member: &[u8]) -> Option<ElementHint> {
+        let leaf = self.held.index.foresee(self.hash(member))?;
+        prefetch(self.held.leaves.get(leaf));
+        Some(ElementHint { part: 0, at: leaf as usize })
+    }
+
+    /// The second step: prefetches the leaf of the member.
+    #[inline]
+    pub fn prefetch(&self, hint: ElementHint) {
+        self.held.leaves.get(hint.at as u32).prefetch();
     }
 
     /// Gives a member a score. Returns the former score if the member existed. O(log n); O(1) if the member stays at
@@ -236,6 +252,11 @@ impl BigZset {
         assert_eq!((seen, self.root.count()), (self.len, self.len));
         assert_eq!(self.held.leaves.iter().map(super::leaf::ZsetLeaf::len).sum::<usize>(), self.len);
         assert_eq!(self.range(self.len.saturating_sub(1), usize::MAX, true).count(), self.len);
+    }
+
+    /// Whether a member is where a hint says.
+    pub(super) fn is_in_leaf(&self, member: &[u8], hint: ElementHint) -> bool {
+        self.held.leaves.get(hint.at as u32).find(self.hash(member), member).is_some()
     }
 
     /// The number of leaves.

@@ -64,6 +64,13 @@ impl MemberIndex {
         found
     }
 
+    /// The leaf of a member that has this hash.
+    #[inline]
+    pub(super) fn foresee(&self, hash: u32) -> Option<u32> {
+        let part = self.parts.get(home(hash, self.parts.len()))?;
+        part.find(spread(hash), |entry| entry.hash == hash).map(|entry| entry.leaf)
+    }
+
     pub(super) fn insert(&mut self, hash: u32, leaf: u32) {
         self.part_mut(hash)
             .insert_unique(spread(hash), MemberPlace { hash, leaf }, |entry| spread(entry.hash));

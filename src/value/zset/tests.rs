@@ -300,3 +300,16 @@ proptest! {
         assert_same(ZsetRef::Big(&again), &model);
     }
 }
+
+#[test]
+fn a_hint_tells_the_leaf_of_every_member() {
+    let mut set = BigZset::default();
+    (0..NAMES).filter(|n| n % 3 != 0).for_each(|n| drop(set.set(&name(n), f64::from(n))));
+    let mut right = 0;
+    for n in 0..NAMES {
+        let hint = set.foresee(&name(n));
+        hint.into_iter().for_each(|hint| set.prefetch(hint));
+        right += usize::from(hint.is_some_and(|hint| set.is_in_leaf(&name(n), hint)));
+    }
+    assert_eq!(right, set.len());
+}
