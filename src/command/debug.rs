@@ -7,6 +7,7 @@ use super::views::refuse_claimed;
 use super::{Cx, Fail, Outcome, eq, fail, parse_int};
 use crate::effect::StringChange;
 use crate::engine::{EngineError, Over, Tx};
+use crate::lua::LoadTime;
 use crate::store::{Entry, Holder, Locked, Mode, Object, Patience, ValueRef};
 use crate::text::parse_i64_strict;
 use crate::value::digest::{DatasetDigest, Digest, DigestKind, ValueDigest};
@@ -220,7 +221,7 @@ fn read_again(cx: &mut Cx<'_, '_>, save: bool) -> Outcome {
             outcome => break outcome.map_err(|error| Fail::text(format!("ERR {error}")))?,
         }
     };
-    super::find_functions(cx.server);
+    super::find_functions(cx.server, LoadTime::Any);
     tracing::warn!("the data was read again from disk: {} keys in {} ms", report.keys, report.millis);
     cx.out.ok();
     Ok(())

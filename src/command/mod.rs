@@ -72,7 +72,7 @@ pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;
 pub use items::token_key;
 pub use registry::{counts_lookups, is_write};
-pub use scripts::{declares_no_writes, find_functions};
+pub use scripts::{declares_no_writes, find_functions, has_function};
 pub use spec::{COMPRESSED_BYTES, HEAVY_BYTES, MANY_ELEMENTS, flag};
 pub use types::{
     Client, Command, Cx, ItemKey, Multi, OnView, Outcome, Parked, Preparation, Prepared, Reading, Registry,

@@ -94,6 +94,8 @@ pub mod flag {
     /// Begins or ends subscriptions: takes long where these are more than
     /// [`MANY_ELEMENTS`](super::MANY_ELEMENTS). It is then run as `LONG` says.
     pub const SUBSCRIPTIONS: u64 = 1 << 39;
+    /// Calls a function of a library. The thread's interpreter loads libraries before the command's shards are locked.
+    pub const FUNCTION: u64 = 1 << 40;
 }
 
 /// The longest argument of a `HEAVY` command, in bytes, with which it runs on the worker. To read more JSON than that

@@ -89,6 +89,14 @@ impl Libraries {
         self.by_name.read().values().all(|library| library.functions.is_some())
     }
 
+    /// The flags of a function. The case of its name does not matter. O(the functions of all libraries).
+    pub fn flags_of(&self, function: &[u8]) -> Option<u8> {
+        let libraries = self.by_name.read();
+        let mut functions =
+            libraries.values().flat_map(|library| library.functions.as_deref().unwrap_or_default());
+        functions.find(|known| known.name.eq_ignore_ascii_case(function)).map(|known| known.flags)
+    }
+
     /// Notes the functions of the library that has this text, unless that was done.
     pub fn describe(&self, name: &[u8], code: &[u8], functions: impl FnOnce() -> Arc<[FunctionInfo]>) {
         match self.by_name.write().get_mut(name) {

@@ -1,10 +1,11 @@
 //! Libraries of functions, as one interpreter has loaded them.
 //!
 //! A library is its text. Each interpreter loads it by itself, once it is asked for one of its functions, so what a
-//! library keeps in local variables is the interpreter's.
+//! library keeps in local variables is the interpreter's. An interpreter whose thread serves others loads for a short
+//! time at once, and leaves libraries that take longer to other threads.
 
 use super::errors::plain;
-use super::host::{self, Host, with_host};
+use super::host::{self, Go, Host, with_host};
 use super::register::{BAD_NAME, Registration, collect, is_name};
 use super::sandbox::{self, Sandbox};
 use super::scripts::Flags;
@@ -35,12 +36,47 @@ pub struct Registered {
 impl Registered {
     /// The flags, as a script has them that declares them.
     pub fn rules(&self) -> Flags {
-        Flags { declared: true, no_writes: self.flags & 1 != 0, allow_oom: self.flags & 2 != 0 }
+        Flags::of_function(self.flags)
     }
 }
 
 /// What cannot be loaded is tried again after so many calls of functions.
 const RETRY: u32 = 1000;
+
+/// A text with more bytes than this is not compiled where others wait. To compile one takes more than a few
+/// milliseconds.
+const LONG_TEXT: usize = 64 << 10;
+
+/// For how long an interpreter may load libraries at once.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoadTime {
+    /// Until the host abandons it. Others wait for the thread.
+    Short,
+    /// As long as it takes.
+    Any,
+}
+
+/// Why a library is not loaded.
+enum NotLoaded {
+    /// The host has abandoned it.
+    Abandoned,
+    /// It cannot be loaded; the text of the error.
+    Failed(Vec<u8>),
+}
+
+/// A library that is not loaded yet.
+struct Awaited {
+    code: Arc<[u8]>,
+    /// Whether it is left to threads that may take any time.
+    takes_long: bool,
+}
+
+impl Awaited {
+    /// Whether it is to be loaded within this time.
+    fn is_for(&self, time: LoadTime) -> bool {
+        time == LoadTime::Any || !self.takes_long
+    }
+}
 
 /// The names of functions do not differ by case.
 fn folded(name: &[u8]) -> SmallVec<[u8; 32]> {
@@ -68,6 +104,8 @@ pub(super) struct LoadedLibraries {
     /// If some could not be loaded: the limit of memory then, and how many calls later they are tried again.
     failed: Option<(usize, u32)>,
     all: Vec<Loaded>,
+    /// Those that were not loaded for want of time.
+    awaited: Vec<Awaited>,
     by_name: AHashMap<SmallVec<[u8; 32]>, Rc<Registered>>,
     /// The functions in Lua, by their slots. They are in a table, because references to values are few.
     callbacks: Table,
@@ -81,6 +119,7 @@ impl LoadedLibraries {
             version: (0, 0),
             failed: None,
             all: Vec::new(),
+            awaited: Vec::new(),
             by_name: AHashMap::new(),
             callbacks,
             next: 1,
@@ -95,43 +134,51 @@ impl LoadedLibraries {
         self.all.iter().map(|library| (&library.contents, &*library.code))
     }
 
-    /// Whether these are of a version, and nothing is to be tried again.
-    pub(super) fn is_of(&mut self, version: (u64, u64), limit: usize) -> bool {
+    /// Whether none is left for want of time.
+    pub(super) fn are_all(&self) -> bool {
+        self.awaited.is_empty()
+    }
+
+    /// Whether these are of a version, and nothing is left that is to be loaded within this time, or to be tried again.
+    pub(super) fn is_of(&mut self, version: (u64, u64), limit: usize, time: LoadTime) -> bool {
         if let Some((failed_with, left)) = &mut self.failed {
             *left = left.saturating_sub(1);
             if *left == 0 || *failed_with != limit {
                 return false;
             }
         }
-        self.version == version
+        self.version == version && !self.awaited.iter().any(|library| library.is_for(time))
     }
 
     pub(super) fn callback(&self, function: &Registered) -> Result<Function> {
         self.callbacks.raw_get(function.slot)
     }
 
-    /// Loads what is not loaded yet, and forgets what is no more. Gives the errors of those that cannot be loaded.
+    /// Loads what is not loaded yet, as far as time allows, and forgets what is no more. Gives the errors of those that
+    /// cannot be loaded.
     pub(super) fn become_those(
         &mut self,
         sandbox: &Sandbox,
         host: &mut dyn Host,
         (version, codes): ((u64, u64), Vec<Arc<[u8]>>),
         limit: usize,
+        time: LoadTime,
     ) -> Vec<Vec<u8>> {
-        let mut errors = Vec::new();
+        let left: AHashMap<*const u8, Awaited> =
+            self.awaited.drain(..).map(|library| (library.code.as_ptr(), library)).collect();
         let mut before: AHashMap<*const u8, Loaded> =
             self.all.drain(..).map(|library| (library.code.as_ptr(), library)).collect();
+        let mut missing = Vec::new();
         for code in codes {
-            let library = match before.remove(&code.as_ptr()) {
-                Some(library) => Ok(library),
-                None => self.load(sandbox, host, &code, limit).map(|contents| Loaded { code, contents }),
-            };
-            match library {
-                Ok(library) => self.all.push(library),
-                Err(error) => errors.push(error),
+            if let Some(library) = before.remove(&code.as_ptr()) {
+                self.all.push(library);
+            } else {
+                let takes_long = left.get(&code.as_ptr()).is_some_and(|library| library.takes_long);
+                missing.push(Awaited { takes_long: takes_long || code.len() > LONG_TEXT, code });
             }
         }
         before.into_values().for_each(|library| self.free(&library.contents));
+        let errors = self.load_missing(sandbox, host, missing, limit, time);
         let functions = self.all.iter().flat_map(|library| &library.contents.functions);
         self.by_name.clear();
         for function in functions {
@@ -139,6 +186,37 @@ impl LoadedLibraries {
         }
         self.version = version;
         self.failed = if errors.is_empty() { None } else { Some((limit, RETRY)) };
+        errors
+    }
+
+    /// Loads libraries, as far as time allows, and keeps the others for later. Gives the errors of those that cannot be
+    /// loaded.
+    fn load_missing(
+        &mut self,
+        sandbox: &Sandbox,
+        host: &mut dyn Host,
+        missing: Vec<Awaited>,
+        limit: usize,
+        time: LoadTime,
+    ) -> Vec<Vec<u8>> {
+        let mut errors = Vec::new();
+        let mut is_first = true;
+        for mut library in missing {
+            if !library.is_for(time) || host.tick() == Go::Abandon {
+                self.awaited.push(library);
+                continue;
+            }
+            match self.load(sandbox, host, &library.code, limit) {
+                Ok(contents) => self.all.push(Loaded { code: library.code, contents }),
+                Err(NotLoaded::Failed(error)) => errors.push(error),
+                Err(NotLoaded::Abandoned) => {
+                    // The first one had all the time that there is.
+                    library.takes_long = is_first;
+                    self.awaited.push(library);
+                }
+            }
+            is_first = false;
+        }
         errors
     }
 
@@ -150,7 +228,10 @@ impl LoadedLibraries {
         code: &[u8],
         limit: usize,
     ) -> std::result::Result<Contents, Vec<u8>> {
-        let contents = self.load(sandbox, host, code, limit)?;
+        let contents = self.load(sandbox, host, code, limit).map_err(|why| match why {
+            NotLoaded::Abandoned => b"ERR Error registering functions: ERR FUNCTION LOAD timeout".to_vec(),
+            NotLoaded::Failed(text) => text,
+        })?;
         self.free(&contents);
         Ok(contents)
     }
@@ -161,30 +242,35 @@ impl LoadedLibraries {
         host: &mut dyn Host,
         code: &[u8],
         limit: usize,
-    ) -> std::result::Result<Contents, Vec<u8>> {
-        let (name, at) = metadata(code)?;
+    ) -> std::result::Result<Contents, NotLoaded> {
+        let failed_for = |before: &str, error: &mlua::Error| {
+            NotLoaded::Failed(format!("ERR {before}{}", plain(error)).into_bytes())
+        };
+        let (name, at) = metadata(code).map_err(NotLoaded::Failed)?;
         let text = code.get(at..).unwrap_or_default();
         let chunk = sandbox
             .compile_library(text)
-            .map_err(|error| format!("ERR Error compiling function: {}", plain(&error)).into_bytes())?;
+            .map_err(|error| failed_for("Error compiling function: ", &error))?;
         sandbox::begin(true);
         host::choose(Proto::V2);
         let (ran, registered) = collect(|| run(sandbox, host, &chunk, limit));
         let (abandoned, failed) = sandbox::outcome();
-        let why = match (abandoned, ran) {
-            (true, _) => Some(b"ERR FUNCTION LOAD timeout".to_vec()),
-            (_, Ok(None)) => None,
-            (_, Ok(Some(text))) => Some(failed.map_or(text, |failed| failed.text)),
-            (_, Err(error)) => Some(format!("ERR {}", plain(&error)).into_bytes()),
+        if abandoned {
+            return Err(NotLoaded::Abandoned);
+        }
+        let why = match ran {
+            Ok(None) => None,
+            Ok(Some(text)) => Some(failed.map_or(text, |failed| failed.text)),
+            Err(error) => Some(format!("ERR {}", plain(&error)).into_bytes()),
         };
         if let Some(why) = why {
-            return Err([b"ERR Error registering functions: ", why.as_slice()].concat());
+            return Err(NotLoaded::Failed([b"ERR Error registering functions: ", why.as_slice()].concat()));
         }
         if registered.is_empty() {
-            return Err(b"ERR No functions registered".to_vec());
+            return Err(NotLoaded::Failed(b"ERR No functions registered".to_vec()));
         }
         let functions = registered.into_iter().map(|one| self.keep(one)).collect::<Result<_>>();
-        let functions = functions.map_err(|error| format!("ERR {}", plain(&error)).into_bytes())?;
+        let functions = functions.map_err(|error| failed_for("", &error))?;
         Ok(Contents { name: name.into_boxed_slice(), functions })
     }
 

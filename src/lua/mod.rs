@@ -28,6 +28,6 @@ mod vm;
 
 pub use errors::Failure;
 pub use host::{Go, Host, LogLevel};
-pub use libraries::{Contents, Registered, metadata};
+pub use libraries::{Contents, LoadTime, Registered, metadata};
 pub use scripts::{FLAG_NAMES, Flags, Script, Scripts, Sha, sha_of};
 pub use vm::{Program, RunEnd, Vm, memory_in_use, with_vm};

@@ -50,6 +50,11 @@ impl Flags {
         true
     }
 
+    /// The flags of a function, given a bit for each of [`FLAG_NAMES`].
+    pub fn of_function(bits: u8) -> Self {
+        Self { declared: true, no_writes: bits & 1 != 0, allow_oom: bits & 2 != 0 }
+    }
+
     /// Reads the first line of a script, and says how long it is.
     ///
     /// # Errors

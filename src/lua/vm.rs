@@ -3,7 +3,7 @@
 use super::call::{fortify, lend};
 use super::errors::{Failure, plain};
 use super::host::{self, Host, with_host};
-use super::libraries::{Contents, LoadedLibraries, Registered};
+use super::libraries::{Contents, LoadTime, LoadedLibraries, Registered};
 use super::reply;
 use super::sandbox::{self, Sandbox};
 use super::scripts::{Script, Sha};
@@ -133,21 +133,27 @@ impl Vm {
         Ok(function)
     }
 
-    /// Whether the libraries of a version are loaded, as far as that was possible with this limit of memory. Where some
-    /// could not be loaded, they are tried again every 1 000 calls.
-    pub fn knows(&mut self, version: (u64, u64), limit: usize) -> bool {
-        self.libraries.is_of(version, limit)
+    /// Whether the libraries of a version are loaded, as far as that is possible within this time and with this limit
+    /// of memory. Where some could not be loaded, they are tried again every 1 000 calls.
+    pub fn knows(&mut self, version: (u64, u64), limit: usize, time: LoadTime) -> bool {
+        self.libraries.is_of(version, limit, time)
+    }
+
+    /// Whether no library is left for want of time.
+    pub fn knows_all(&self) -> bool {
+        self.libraries.are_all()
     }
 
     /// Loads the libraries that there are now: their version and their texts. Gives the errors of those that cannot be
-    /// loaded. `limit`: see [`Vm::run`].
+    /// loaded. `limit`: see [`Vm::run`]. If time is short, the rest is left once the host abandons a library.
     pub fn know_libraries(
         &mut self,
         host: &mut dyn Host,
         libraries: ((u64, u64), Vec<Arc<[u8]>>),
         limit: usize,
+        time: LoadTime,
     ) -> Vec<Vec<u8>> {
-        let errors = self.libraries.become_those(&self.sandbox, host, libraries, limit);
+        let errors = self.libraries.become_those(&self.sandbox, host, libraries, limit, time);
         self.count_memory();
         errors
     }

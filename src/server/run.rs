@@ -11,6 +11,7 @@ use crate::command::{Server, find_functions};
 use crate::config::{Changed, Refusal, Settings};
 use crate::engine::{EngineError, RecoveryReport};
 use crate::env::PidFile;
+use crate::lua::LoadTime;
 use crate::node::Kill;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -129,7 +130,7 @@ async fn serve(
     let recovering = Arc::clone(server);
     let recovery = thread::run("recovery", move || {
         let report = recovering.engine.recover()?;
-        find_functions(&recovering);
+        find_functions(&recovering, LoadTime::Any);
         Ok::<_, EngineError>(report)
     });
     let recovery = recovery.map_err(system("starting a thread that reads the data folder"))?;

@@ -8,7 +8,9 @@ use super::{gate, observe};
 use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
-use crate::command::{Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, held_up, is_write};
+use crate::command::{
+    Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, has_function, held_up, is_write,
+};
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
 use crate::node::{MonitorLines, Queue, Queued, Watched, forget_watched};
 use crate::resp::Reply;
@@ -145,7 +147,7 @@ impl UnitOfWork for Run<'_> {
             locks::may_begin(server)?;
             patience = Patience::Lends(&gives_up);
         }
-        let mut locked = self.lock_all_calls(engine, reach, patience)?;
+        let mut locked = self.lock_knowing_functions(engine, reach, patience)?;
         // Watched keys may have expired while the shards were waited for.
         locked.now = engine.clock.now_ms();
         Ok(locked)
@@ -155,8 +157,7 @@ impl UnitOfWork for Run<'_> {
         let queue = self.queue.commands();
         queue.iter().try_for_each(|queued| gate::check_locked(engine, locked, queued.command))?;
         gate::check_pause(self.server, || {
-            let settings = &self.worker.settings;
-            self.calls.iter().any(|call| gate::is_pausable(self.server, settings, call.command, call.args))
+            self.calls.iter().any(|call| gate::is_pausable(self.server, call.command, call.args))
         })
     }
 
@@ -188,6 +189,27 @@ impl UnitOfWork for Run<'_> {
 }
 
 impl Run<'_> {
+    /// As [`Run::lock_all_calls`]. If a command calls a function, the thread's interpreter has loaded the libraries
+    /// before. They do not change while a shard is locked, unless the transaction itself changes them.
+    fn lock_knowing_functions<'e>(
+        &mut self,
+        engine: &'e Engine,
+        reach: &Reach,
+        patience: Patience<'_>,
+    ) -> Result<Locked<'e>, Lent> {
+        if !self.calls.iter().any(|call| call.command.has(flag::FUNCTION)) {
+            return self.lock_all_calls(engine, reach, patience);
+        }
+        loop {
+            let version = engine.libraries.version();
+            has_function(self.server, &self.worker.settings, &[], true);
+            let locked = self.lock_all_calls(engine, reach, patience)?;
+            if engine.libraries.version() == version {
+                return Ok(locked);
+            }
+        }
+    }
+
     /// Locks the shards of all keys of all commands, or every shard if a command looks beyond its keys. Every shard is
     /// locked, too, if one command may lack shards and another acts beyond the store: a run that acts beyond the store
     /// must not be repeated.

@@ -74,9 +74,8 @@ fn pause_of(server: &Server, is_held: impl FnOnce() -> bool) -> Option<Instant> 
 
 /// Whether a pause of writes holds a command back. It does not hold back a script that declares that it writes nothing.
 #[cold]
-pub(super) fn is_pausable(server: &Server, settings: &Settings, command: &Command, args: &[&[u8]]) -> bool {
-    command.has(PAUSABLE)
-        && !(command.has(flag::SCRIPT) && declares_no_writes(server, settings, command, args))
+pub(super) fn is_pausable(server: &Server, command: &Command, args: &[&[u8]]) -> bool {
+    command.has(PAUSABLE) && !(command.has(flag::SCRIPT) && declares_no_writes(server, command, args))
 }
 
 #[cold]
@@ -159,10 +158,8 @@ pub(super) fn check(
     }
     let held = || {
         let mut all = queue.into_iter().flat_map(Queue::iter);
-        is_pausable(server, settings, command, args)
-            || all.any(|(queued, own)| {
-                is_pausable(server, settings, queued, &own.collect::<SmallVec<[&[u8]; 8]>>())
-            })
+        is_pausable(server, command, args)
+            || all.any(|(queued, own)| is_pausable(server, queued, &own.collect::<SmallVec<[&[u8]; 8]>>()))
     };
     if let Some(until) = pause_of(server, held) {
         return Ok(Verdict::Wait(until));

@@ -4,7 +4,9 @@ use super::call::{Call, KnownHash};
 use super::locks::{self, Ahead, How, Only};
 use super::worker::Worker;
 use super::{exec, gate};
-use crate::command::{Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, held_up, is_write};
+use crate::command::{
+    Client, Command, Cx, Fail, Parked, Server, counts_lookups, flag, has_function, held_up, is_write,
+};
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork};
 use crate::node::WorkerStats;
@@ -57,6 +59,12 @@ impl UnitOfWork for OneCommand<'_> {
         let ahead = self.ahead.filter(|ahead| reach.is_first() && ahead.is_of(db));
         self.known_hash = ahead.and_then(|ahead| ahead.known_hash(self.call.command));
         self.call.prepare(engine, self.settings, self.now);
+        if self.call.command.has(flag::FUNCTION)
+            && !has_function(self.server, self.settings, self.call.args, self.client.has_own_thread)
+        {
+            self.client.takes_long = true;
+            return Err(NotNow::TakesLong);
+        }
         if let Some(hint) = ahead
             && let Some(locked) = locks::lock_ahead(engine, hint, mode, self.now)?
         {
@@ -78,9 +86,7 @@ impl UnitOfWork for OneCommand<'_> {
     fn admit(&self, engine: &Engine, locked: &Locked<'_>) -> Result<(), NotNow> {
         let command = self.call.command;
         gate::check_locked(engine, locked, command)?;
-        gate::check_pause(self.server, || {
-            gate::is_pausable(self.server, self.settings, command, self.call.args)
-        })
+        gate::check_pause(self.server, || gate::is_pausable(self.server, command, self.call.args))
     }
 
     #[inline(always)]

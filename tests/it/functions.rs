@@ -253,3 +253,45 @@ fn functions_are_known_before_they_are_called() {
         client.call(&["FUNCTION", "LOAD", "#!lua name=other\nredis.register_function('F7', function() end)"]);
     assert!(again.text().contains("Function F7 already exists"), "{again:?}");
 }
+
+/// While a library is loaded for a call, the call's keys are free and the worker serves others: the function sees what
+/// others have written since it was called. Several rounds are made, because a client may come too late.
+#[test]
+fn a_library_is_loaded_before_keys_are_locked_and_where_nobody_waits() {
+    for threads in ["1", "2"] {
+        let server = Server::start(&["--save", "", "--io-threads", threads]);
+        let (mut caller, mut other) = (server.client(), server.client());
+        let id = caller.run("CLIENT ID").int().unwrap();
+        let runs = |client: &mut Client, command: &str| {
+            client.run(&format!("CLIENT LIST ID {id}")).text().contains(&format!(" cmd={command} "))
+        };
+        let mut round = 0;
+        let mut load_slow = |client: &mut Client| {
+            round += 1;
+            let body = format!(
+                "local n = {round} for i = 1, 4000000 do n = n + 1 end \
+                 redis.register_function('slow', function(keys) return redis.call('get', keys[1]) end)"
+            );
+            load(client, "slow", &body);
+            format!("key:{round}")
+        };
+        until("a key is written while a library is loaded", || {
+            let key = load_slow(&mut other);
+            caller.run("PING");
+            caller.send(&["FCALL", "slow", "1", &key]).unwrap();
+            until("the call has begun", || runs(&mut other, "fcall"));
+            other.run(&format!("SET {key} seen"));
+            caller.read() == Value::Bulk(b"seen".to_vec())
+        });
+        // In a transaction, which runs on a thread of its own.
+        until("a key is written before a transaction has its locks", || {
+            let key = load_slow(&mut other);
+            caller.run("MULTI");
+            caller.call(&["FCALL", "slow", "1", &key]);
+            caller.send(&["EXEC"]).unwrap();
+            until("the transaction has begun", || runs(&mut other, "exec"));
+            other.run(&format!("SET {key} seen"));
+            caller.read() == Value::Array(vec![Value::Bulk(b"seen".to_vec())])
+        });
+    }
+}

@@ -1,13 +1,11 @@
 //! What a script declares, seen before it runs.
 
 use super::super::{Command, Server};
-use super::functions::know_all;
 use super::words::sha;
-use crate::config::Settings;
-use crate::lua::{Flags, with_vm};
+use crate::lua::Flags;
 
 /// Whether the script or function that a command runs declares that it writes nothing.
-pub fn declares_no_writes(server: &Server, settings: &Settings, command: &Command, args: &[&[u8]]) -> bool {
+pub fn declares_no_writes(server: &Server, command: &Command, args: &[&[u8]]) -> bool {
     let Some(named) = args.get(1) else { return false };
     let name = command.full_name.as_str();
     let flags = if name.starts_with("evalsha") {
@@ -15,11 +13,7 @@ pub fn declares_no_writes(server: &Server, settings: &Settings, command: &Comman
     } else if name.starts_with("eval") {
         Flags::of(named).ok().map(|(flags, _)| flags)
     } else {
-        let found = with_vm(|vm| {
-            know_all(vm, server, settings);
-            vm.function(named).map(|function| function.rules())
-        });
-        found.ok().flatten()
+        server.engine.libraries.flags_of(named).map(Flags::of_function)
     };
     flags.is_some_and(|flags| flags.no_writes)
 }

@@ -1,5 +1,5 @@
-//! FUNCTION: the libraries of functions. They are part of the data, and each thread loads them when it first calls one
-//! of their functions.
+//! FUNCTION: the libraries of functions. They are part of the data, and each thread loads them before it first calls
+//! one of their functions.
 
 use super::super::{Cx, Fail, Outcome, Server, eq};
 use super::script::end_long;
@@ -8,7 +8,7 @@ use crate::config::Settings;
 use crate::effect::Structural;
 use crate::engine::{EFFECT_BYTES, FunctionInfo, Library, Tx};
 use crate::env::{Clock, Instant};
-use crate::lua::{Contents, FLAG_NAMES, Go, Host, LogLevel, Vm, metadata, with_vm};
+use crate::lua::{Contents, FLAG_NAMES, Go, Host, LoadTime, LogLevel, Vm, metadata, with_vm};
 use crate::resp::Reply;
 use crate::store::Holder;
 use crate::text::glob_match;
@@ -18,18 +18,27 @@ use std::sync::Arc;
 
 /// A library may take so long to load, in milliseconds.
 const LOAD_MILLIS: u64 = 500;
+/// A thread that serves others loads libraries for so long at once, in milliseconds.
+const SHORT_MILLIS: u64 = 4;
 
 /// What a library reaches while it is loaded: the log, if it is loaded for the first time.
 struct Loading<'c> {
     clock: &'c Clock,
-    until: Instant,
+    until: Option<Instant>,
     is_first: bool,
 }
 
 impl<'c> Loading<'c> {
-    fn new(server: &'c Server, is_first: bool) -> Self {
+    fn first(server: &'c Server) -> Self {
         let clock = &server.engine.clock;
-        Self { clock, until: clock.instant().after_ms(LOAD_MILLIS), is_first }
+        Self { clock, until: Some(clock.instant().after_ms(LOAD_MILLIS)), is_first: true }
+    }
+
+    /// What was loaded in time once is loaded again, however busy the machine is, unless others wait for the thread.
+    fn again(server: &'c Server, time: LoadTime) -> Self {
+        let clock = &server.engine.clock;
+        let until = (time == LoadTime::Short).then(|| clock.instant().after_ms(SHORT_MILLIS));
+        Self { clock, until, is_first: false }
     }
 }
 
@@ -50,27 +59,36 @@ impl Host for Loading<'_> {
     }
 
     fn tick(&mut self) -> Go {
-        // What was loaded in time once is loaded again, however busy the machine is.
-        if !self.is_first || self.clock.instant() < self.until { Go::On } else { Go::Abandon }
+        if self.until.is_none_or(|until| self.clock.instant() < until) { Go::On } else { Go::Abandon }
     }
 }
 
-/// Has the thread's interpreter load the libraries that there are, and notes the functions of those whose functions are
-/// not known yet.
-pub(super) fn know_all(vm: &mut Vm, server: &Server, settings: &Settings) {
+/// Whether the thread's interpreter has the libraries that there are, as far as it can have them within this time.
+pub(super) fn knows(vm: &mut Vm, server: &Server, settings: &Settings, time: LoadTime) -> bool {
+    vm.knows(server.engine.libraries.version(), settings.lua_memory_limit as usize, time)
+}
+
+/// Has the thread's interpreter load the libraries that there are, as far as time allows, and notes the functions of
+/// those whose functions are not known yet.
+pub(super) fn know_all(vm: &mut Vm, server: &Server, settings: &Settings, time: LoadTime) {
+    if knows(vm, server, settings, time) {
+        return;
+    }
     let libraries = &server.engine.libraries;
     let version = libraries.version();
     let limit = settings.lua_memory_limit as usize;
-    if vm.knows(version, limit) {
-        return;
-    }
     let codes = libraries.list().into_iter().map(|(_, library)| library.code).collect();
-    for error in vm.know_libraries(&mut Loading::new(server, false), (version, codes), limit) {
+    for error in vm.know_libraries(&mut Loading::again(server, time), (version, codes), limit, time) {
         tracing::warn!("a library cannot be loaded: {}", String::from_utf8_lossy(&error));
     }
     for (contents, code) in vm.libraries() {
         libraries.describe(&contents.name, code, || functions_of(contents));
     }
+}
+
+/// How long a command may load libraries, which has a thread of its own or not.
+pub(super) fn load_time(has_own_thread: bool) -> LoadTime {
+    if has_own_thread { LoadTime::Any } else { LoadTime::Short }
 }
 
 fn functions_of(contents: &Contents) -> Arc<[FunctionInfo]> {
@@ -84,10 +102,10 @@ fn functions_of(contents: &Contents) -> Arc<[FunctionInfo]> {
 
 /// Finds out the functions of all libraries, after these were read from disk. A thread whose interpreter is at work
 /// leaves it for the next call of a function.
-pub fn find_functions(server: &Server) {
+pub fn find_functions(server: &Server, time: LoadTime) {
     let libraries = &server.engine.libraries;
     if !libraries.are_known()
-        && let Err(why) = with_vm(|vm| know_all(vm, server, &server.config.snapshot()))
+        && let Err(why) = with_vm(|vm| know_all(vm, server, &server.config.snapshot(), time))
     {
         tracing::warn!("the libraries of functions are not loaded yet: {why}");
     }
@@ -148,11 +166,16 @@ fn store(cx: &mut Cx<'_, '_>, vm: &mut Vm, libraries: &[New], policy: Policy) ->
             }
         }
     }
-    under_all(cx, |tx| {
-        let known = &tx.engine().libraries;
-        if !known.are_known() {
-            know_all(vm, server, settings);
+    let mut find_all = || {
+        if !server.engine.libraries.are_known() {
+            know_all(vm, server, settings, LoadTime::Any);
         }
+    };
+    find_all();
+    under_all(cx, |tx| {
+        // The data may have been read again from disk meanwhile.
+        find_all();
+        let known = &tx.engine().libraries;
         let mut old = if policy == Policy::Flush { Vec::new() } else { known.list() };
         let is_new = |name: &[u8]| libraries.iter().any(|library| *library.contents.name == *name);
         if policy == Policy::Append
@@ -188,7 +211,7 @@ fn drop_all(tx: &mut Tx<'_>) {
 
 fn examine(cx: &Cx<'_, '_>, vm: &mut Vm, code: &[u8]) -> Result<Contents, Fail> {
     let limit = cx.settings.lua_memory_limit as usize;
-    vm.examine(&mut Loading::new(cx.server, true), code, limit).map_err(Fail::bytes)
+    vm.examine(&mut Loading::first(cx.server), code, limit).map_err(Fail::bytes)
 }
 
 pub(super) fn load(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -287,7 +310,7 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             return Err(Fail::bytes([b"ERR Unknown argument ", *word].concat()));
         }
     }
-    find_functions(cx.server);
+    find_functions(cx.server, load_time(cx.client.has_own_thread));
     let mut shown = cx.server.engine.libraries.list();
     // As in Redis, the case of letters does not matter.
     let pattern = pattern.map(<[u8]>::to_ascii_lowercase);

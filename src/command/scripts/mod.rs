@@ -10,5 +10,6 @@ mod table;
 mod words;
 
 pub use declared::declares_no_writes;
+pub use fcall::has_function;
 pub use functions::find_functions;
 pub(super) use table::COMMANDS;

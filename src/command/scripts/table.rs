@@ -187,14 +187,14 @@ pub(in crate::command) static COMMANDS: &[Spec] = &[
         BY_SHA,
     ),
     of_scripting(
-        spec("fcall", -3, WRITES, fcall::fcall).keys(WRITTEN_KEYS),
+        spec("fcall", -3, WRITES | flag::FUNCTION, fcall::fcall).keys(WRITTEN_KEYS),
         "7.0.0",
         OF_FUNCTION,
         "Invokes a function.",
         BY_NAME,
     ),
     of_scripting(
-        spec("fcall_ro", -3, READS, fcall::fcall_ro).keys(ONLY_READ_KEYS),
+        spec("fcall_ro", -3, READS | flag::FUNCTION, fcall::fcall_ro).keys(ONLY_READ_KEYS),
         "7.0.0",
         OF_FUNCTION,
         "Invokes a read-only function.",
