@@ -1,5 +1,7 @@
 //! Tests kill -9 under load: every acknowledged write is there afterwards, and no half transaction.
 
+mod queues;
+
 use crate::harness::{Random, Server};
 use crate::writers::{NEVER, Writer, accounts_sum};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};

@@ -2,6 +2,7 @@
 //! load.
 
 use crate::harness::{Client, Random, Value};
+use itemory::value::hll::{HllRef, Registers};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 
@@ -37,6 +38,12 @@ enum Kind {
     Zset,
     /// A stream with two entries that say the same.
     Stream,
+    /// A HyperLogLog of the value alone, another one into which it is merged, and a string.
+    HyperLogLog,
+    /// Two places at one position, and what a search stores of them.
+    Geo,
+    /// A library with a function that returns the value, and a string that is written with it. It is sometimes deleted.
+    Function,
     /// Two strings that a script writes, of which it declares one.
     Script,
     /// A list and a copy of its element in another one, which BLMOVE brings there.
@@ -47,7 +54,7 @@ enum Kind {
     ItemAndKey,
 }
 
-const KINDS: [Kind; 14] = [
+const KINDS: [Kind; 17] = [
     Kind::Str,
     Kind::Deleted,
     Kind::Expiring,
@@ -58,6 +65,9 @@ const KINDS: [Kind; 14] = [
     Kind::Set,
     Kind::Zset,
     Kind::Stream,
+    Kind::HyperLogLog,
+    Kind::Geo,
+    Kind::Function,
     Kind::Script,
     Kind::Moved,
     Kind::Item,
@@ -66,6 +76,9 @@ const KINDS: [Kind; 14] = [
 
 /// The script of [`Kind::Script`]; it has no spaces.
 const BOTH: &str = "redis.call('SET',KEYS[1],ARGV[1])return(redis.call('SET',KEYS[1]..'also',ARGV[1]))";
+
+/// The flags of a function that only reads.
+const FLAGS: &str = "flags={'no-writes'}";
 
 type Name = (Kind, usize);
 
@@ -79,8 +92,38 @@ pub(crate) struct Writer {
     slots: BTreeMap<Name, Slot>,
 }
 
+/// A command of a line. A no-break space stands for a space within an argument.
 fn words(line: &str) -> Vec<u8> {
-    Client::encode(&line.split(' ').collect::<Vec<_>>())
+    Client::encode(&line.split(' ').map(|word| word.replace('\u{a0}', " ")).collect::<Vec<_>>())
+}
+
+/// The longitude and latitude that stand for a value.
+fn position(value: &str) -> String {
+    let value: u32 = value.parse().unwrap();
+    format!("{}.{} {}.{:02}", value % 1000 / 10, value % 10, value / 100_000, value / 1000 % 100)
+}
+
+/// The value for which a longitude and latitude stand. They are stored with an error below 0.00001 degrees.
+fn value_of(position: &Value) -> Option<String> {
+    let degrees: Vec<f64> = position.items().iter().map(|part| part.text().parse().unwrap()).collect();
+    let [longitude, latitude] = degrees.as_slice() else { return None };
+    Some(((longitude * 10.0).round() as u64 + (latitude * 100.0).round() as u64 * 1000).to_string())
+}
+
+/// The registers of a HyperLogLog.
+fn registers(bytes: &[u8]) -> Registers {
+    let mut registers = Registers::default();
+    registers.merge(HllRef::of(bytes).unwrap()).unwrap();
+    registers
+}
+
+/// The value, if one HyperLogLog has it alone, and another one has it too.
+fn counted(value: &str, alone: &[u8], merged: &[u8]) -> Option<String> {
+    let mut expected = Registers::default();
+    expected.add(value.as_bytes());
+    let merged = registers(merged);
+    let has_it = merged.all().iter().zip(expected.all()).all(|(found, least)| found >= least);
+    (has_it && registers(alone).all() == expected.all()).then(|| value.to_owned())
 }
 
 /// The beginnings of errors that mean that a command has changed nothing.
@@ -108,7 +151,16 @@ impl Writer {
     /// The commands that write `value` into a slot.
     fn write(&self, name: Name, value: Option<&str>) -> Vec<String> {
         let key = self.key(name);
-        let Some(v) = value else { return vec![format!("DEL {key}")] };
+        let library = key.replace(':', "_");
+        let Some(v) = value else {
+            return match name.0 {
+                Kind::Function => {
+                    let delete = format!("FUNCTION DELETE {library}");
+                    vec!["MULTI".into(), delete, format!("DEL {key}"), "EXEC".into()]
+                }
+                _ => vec![format!("DEL {key}")],
+            };
+        };
         match name.0 {
             Kind::Str | Kind::Deleted => vec![format!("SET {key} {v}")],
             Kind::Expiring => vec![format!("SET {key} {v} EX 10000")],
@@ -141,6 +193,29 @@ impl Writer {
                 format!("XTRIM {key} MAXLEN 2"),
                 "EXEC".into(),
             ],
+            Kind::HyperLogLog => vec![
+                "MULTI".into(),
+                format!("DEL {key}"),
+                format!("PFADD {key} {v}"),
+                format!("PFMERGE {key}all {key}"),
+                format!("SET {key}text {v}"),
+                "EXEC".into(),
+            ],
+            Kind::Geo => {
+                let at = position(v);
+                vec![
+                    "MULTI".into(),
+                    format!("GEOADD {key} {at} a {at} b"),
+                    format!("GEOSEARCHSTORE {key}near {key} FROMMEMBER a BYRADIUS 1 m"),
+                    "EXEC".into(),
+                ]
+            }
+            Kind::Function => {
+                let body = format!("{{function_name='{library}',callback=function()return'{v}'end,{FLAGS}}}");
+                let text = format!("#!lua\u{a0}name={library}\nredis.register_function{body}");
+                let load = format!("FUNCTION LOAD REPLACE {text}");
+                vec!["MULTI".into(), load, format!("SET {key} {v}"), "EXEC".into()]
+            }
             Kind::Script => vec![format!("EVAL {BOTH} 1 {key} {v}")],
             Kind::Moved => vec![
                 "MULTI".into(),
@@ -214,6 +289,32 @@ impl Writer {
             Kind::Stream => two(get(format!("XRANGE {key} - +"))
                 .map(|all| all.items().iter().map(|entry| entry.items()[1].items()[1].text()).collect())
                 .unwrap_or_default()),
+            Kind::HyperLogLog => {
+                let text = get(format!("GET {key}text")).map(|v| v.text());
+                let bytes = |reply: Option<Value>| reply.and_then(|v| v.bytes());
+                let alone = bytes(get(format!("GET {key}")));
+                let merged = bytes(get(format!("GET {key}all")));
+                let counted = match (&text, alone, merged) {
+                    (Some(v), Some(alone), Some(merged)) => counted(v, &alone, &merged),
+                    (_, None, None) => None,
+                    (_, alone, merged) => {
+                        panic!("half a transaction in {key}: {text:?}, {alone:?}, {merged:?}")
+                    }
+                };
+                vec![text, counted]
+            }
+            Kind::Geo => ["", "near"]
+                .iter()
+                .flat_map(|end| get(format!("GEOPOS {key}{end} a b")).map(|v| v.items()).unwrap_or_default())
+                .map(|found| value_of(&found))
+                .collect(),
+            Kind::Function => {
+                let reply = client.run(&format!("FCALL_RO {} 0", key.replace(':', "_")));
+                let missing = reply.text().starts_with("ERR Function not found");
+                assert!(missing || !reply.is_error(), "{key}: {reply}");
+                let text = client.run(&format!("GET {key}"));
+                vec![(!missing).then(|| reply.text()), (!text.is_null()).then(|| text.text())]
+            }
             Kind::Script => vec![
                 get(format!("GET {key}")).map(|v| v.text()),
                 get(format!("GET {key}also")).map(|v| v.text()),
@@ -240,7 +341,7 @@ impl Writer {
             }
             self.next += 1;
             let value = match name.0 {
-                Kind::Deleted if self.random.one_in(2) => None,
+                Kind::Deleted | Kind::Function if self.random.one_in(2) => None,
                 Kind::Counter => {
                     let slot = self.slots.entry(name).or_default();
                     let last = slot.pending.last().cloned().unwrap_or_else(|| slot.acknowledged.clone());
