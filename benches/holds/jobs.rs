@@ -66,6 +66,7 @@ pub(crate) const JOBS: &[Job] = &[
         "TABLE.DESCRIBE dying",
         Done::Has(" items 0 "),
     ),
+    job("retiming", "TABLE.ALTER items NOTTL ; TABLE.ALTER items TTL until", "PING", Done::Has("PONG")),
     job(
         "indexing",
         "? TABLE.INDEX DROP items late ; TABLE.INDEX ADD items late PK v SK n N",

@@ -161,7 +161,7 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
         "A page of a scan reads a partition without giving its shard back; LIMIT splits the work.",
     ),
     (
-        &["expiry", "eviction", "indexing", "populating", "copying"],
+        &["expiry", "eviction", "indexing", "populating", "copying", "retiming"],
         "They work in small pieces. A few of thousands of holds took longer, up to 20 ms, with more threads at work than processors; whether all of these are threads that the system interrupted is not known.",
     ),
     (

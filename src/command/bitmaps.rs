@@ -33,21 +33,21 @@ pub(super) static COMMANDS: &[Spec] = &[
         "Returns a bit of a key's string.",
         "key offset",
     ),
-    spec("bitcount", -2, flag::READONLY, count).keys(READ_KEY).doc(
+    spec("bitcount", -2, flag::READONLY | flag::SIZED, count).keys(READ_KEY).doc(
         "bitmap",
         "2.6.0",
         "O(N)",
         "Counts the set bits of a key's string, or of a part of it.",
         "key [start end [BYTE | BIT]]",
     ),
-    spec("bitpos", -3, flag::READONLY, pos).keys(READ_KEY).doc(
+    spec("bitpos", -3, flag::READONLY | flag::SIZED, pos).keys(READ_KEY).doc(
         "bitmap",
         "2.8.7",
         "O(N)",
         "Finds the first set or clear bit of a key's string, or of a part of it.",
         "key bit [start [end [BYTE | BIT]]]",
     ),
-    spec("bitop", -4, WRITE | flag::COUNTED, op).keys(COMBINED_KEYS).doc(
+    spec("bitop", -4, WRITE | flag::COUNTED | flag::SIZED, op).keys(COMBINED_KEYS).doc(
         "bitmap",
         "2.6.0",
         "O(N)",

@@ -1,7 +1,7 @@
 //! The command table at work: lookup by name, and the keys among a command's arguments.
 
 use super::fail::{Fail, SHOWN, as_text};
-use super::spec::flag;
+use super::spec::{COMPRESSED_BYTES, HEAVY_BYTES, flag};
 use super::types::{Begin, Command, Find, KeySpec, Multi, Registry, Spec};
 use crate::engine::Tables;
 use ahash::AHashMap;
@@ -54,6 +54,12 @@ impl Command {
             // What is published goes out at the commit.
             self.has(flag::READONLY | flag::TELLS) || self.has(flag::PUBSUB) && self.has(flag::MAY_REPLICATE)
         }
+    }
+
+    /// Whether a call of a command that is `LONG` or `HEAVY` takes long. O(arguments)
+    pub fn takes_long(&self, args: &[&[u8]]) -> bool {
+        let most = if self.has(flag::COMPRESSED) { COMPRESSED_BYTES } else { HEAVY_BYTES };
+        self.has(flag::LONG) || self.has(flag::HEAVY) && args.iter().any(|arg| arg.len() > most)
     }
 
     /// The name of the first element that a call looks up in the value at its only key.

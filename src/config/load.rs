@@ -312,6 +312,13 @@ mod tests {
             outcomes.push(load_raw(&[b"--port", b"0", b"--x", secret], &[]));
             outcomes.push(load_raw(&[b"x.conf", secret], &[]));
             outcomes.push(load_raw(&[b"-x", secret], &[]));
+            for dashes in ["", "-"] {
+                let named = [dashes, name].concat();
+                outcomes.push(load_raw(&[b"--port", b"1234", named.as_bytes(), secret], &[]));
+                outcomes.push(load_raw(&[b"--dir", b"/x", named.as_bytes(), secret], &[]));
+                outcomes.push(load_raw(&[b"--save", b"x", named.as_bytes(), secret], &[]));
+                outcomes.push(load_raw(&[b"--port", joined(" ").as_slice()], &[]));
+            }
             for outcome in outcomes {
                 let error = outcome.unwrap_err().to_string();
                 assert!(!error.contains("hunter2"), "{name}: {error}");

@@ -6,7 +6,7 @@ use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, DirectivePlace};
-use super::options::{OptionSpec, find};
+use super::options::{OptionSpec, find, specs};
 use super::settings::{RenamedCommand, Settings};
 use crate::text::{glob_match, quoted, split_words};
 
@@ -185,13 +185,27 @@ fn name_in(line: &[u8]) -> String {
     line.iter().take_while(in_name).copied().map(char::from).collect()
 }
 
+/// Whether the name of a secret is part of a value.
+fn names_secret(value: &[u8]) -> bool {
+    let value = value.to_ascii_lowercase();
+    specs()
+        .filter(|spec| spec.is_secret())
+        .any(|spec| memchr::memmem::find(&value, spec.name.as_bytes()).is_some())
+}
+
 /// A directive for an error. The values of secrets, and of names that may be misspelt secrets, are left out.
 fn shown(spec: Option<&OptionSpec>, name: &[u8], values: &[Vec<u8>]) -> String {
     let mut text = name_in(name);
     if spec.is_none_or(OptionSpec::is_secret) && (!values.is_empty() || text.len() < name.len()) {
         return format!("{text} ...");
     }
-    for value in values {
+    let is_multi = spec.is_some_and(|spec| spec.multi);
+    for (number, value) in values.iter().enumerate() {
+        // What follows the only value may be another option with its value, without its two dashes.
+        if number > 0 && !is_multi || names_secret(value) {
+            text.push_str(" ...");
+            break;
+        }
         text.push(' ');
         text.push_str(&quoted(value));
     }

@@ -5,7 +5,7 @@ use super::{Classes, Engine, Over, Table, Tx};
 use crate::effect::ItemChange;
 use crate::item::{Item, ItemKeys, ItemRef, KeyBytes};
 use crate::store::collection::ItemsRef;
-use crate::store::{Holder, Lent, Mode, Patience};
+use crate::store::{Holder, Lent, Mode, Patience, RetimePlace};
 use std::sync::atomic::Ordering::Relaxed;
 
 /// By how much a change of an item changes the counts of its table.
@@ -160,7 +160,7 @@ impl Engine {
         more.unwrap_or(false)
     }
 
-    /// Computes the deadlines of all items of a table again, shard by shard.
+    /// Computes the deadlines of all items of a table again, shard by shard, and a shard in steps.
     ///
     /// # Errors
     /// A shard is lent, and was not waited for.
@@ -168,8 +168,11 @@ impl Engine {
         let now = self.clock.now_ms();
         let deadline_of = |item: &[u8]| table.deadline(&ItemRef::from_bytes_unchecked(item), now);
         (0..self.store.shard_count()).try_for_each(|shard| {
-            let mut locked = self.store.lock_shard_within(Patience::Short, shard, Mode::Write, now)?;
-            locked.retime_items(shard, table.id, &deadline_of);
+            let mut next = Some(RetimePlace::default());
+            while let Some(from) = next {
+                let locked = self.store.lock_shard_within(Patience::Short, shard, Mode::Write, now)?;
+                next = locked.timed(Holder::Retiming).retime_items(shard, table.id, &from, &deadline_of);
+            }
             Ok(())
         })
     }

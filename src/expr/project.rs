@@ -1,6 +1,7 @@
 //! Parts of items.
 
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 
 use super::ast::{AttributeName, Path, PathStep};
 use super::scope::Scope;
@@ -8,6 +9,9 @@ use crate::item::{
     AttributeValue, AttributeValueRef, EncodedValue, Item, ItemBuilder, ItemError, ItemRef, MapRef,
     StoredList,
 };
+
+/// So many names are looked up one by one.
+const FEW_NAMES: usize = 4;
 
 /// Which parts of a value are wanted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -60,15 +64,14 @@ impl BoundProjection {
         item: ItemRef<'_>,
         mut visit: impl FnMut(&str, &AttributeValueRef<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
-        for (name, wanted) in &self.attributes {
-            let Some(value) = item.get(name.as_bytes()) else { continue };
+        each_wanted(&item.attributes(), &self.attributes, |name, value, wanted| {
             if wanted.whole {
-                visit(name, &value)?;
-            } else if let Some(part) = part_of(&value, wanted) {
+                visit(name, value)?;
+            } else if let Some(part) = part_of(value, wanted) {
                 visit(name, &EncodedValue::new(&part)?.view())?;
             }
-        }
-        Ok(())
+            Ok(())
+        })
     }
 
     /// The projected part of the item, as an item.
@@ -87,6 +90,31 @@ impl BoundProjection {
     }
 }
 
+/// Calls `visit` with the wanted names that a map has, ascending, and their values. Few names are looked up; many are
+/// found in one walk along the map, because to look up a name takes O(attributes).
+fn each_wanted<E>(
+    map: &MapRef<'_>,
+    wanted: &BTreeMap<Box<str>, Wanted>,
+    mut visit: impl FnMut(&str, &AttributeValueRef<'_>, &Wanted) -> Result<(), E>,
+) -> Result<(), E> {
+    if wanted.len() <= FEW_NAMES {
+        for (name, inner) in wanted {
+            map.get(name.as_bytes()).map_or(Ok(()), |value| visit(name, &value, inner))?;
+        }
+        return Ok(());
+    }
+    let mut names = wanted.iter().peekable();
+    for (name, value) in map.iter() {
+        while names.next_if(|(wanted, _)| wanted.as_bytes() < name).is_some() {}
+        match names.next_if(|(wanted, _)| wanted.as_bytes() == name) {
+            Some((name, inner)) => visit(name, &value, inner)?,
+            None if names.peek().is_none() => break,
+            None => {}
+        }
+    }
+    Ok(())
+}
+
 fn part_of(value: &AttributeValueRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
     if wanted.whole {
         return Some(value.to_owned_value());
@@ -99,11 +127,11 @@ fn part_of(value: &AttributeValueRef<'_>, wanted: &Wanted) -> Option<AttributeVa
 }
 
 fn part_of_map(map: &MapRef<'_>, wanted: &Wanted) -> Option<AttributeValue> {
-    let entries = wanted.names.iter().filter_map(|(name, inner)| {
-        let part = part_of(&map.get(name.as_bytes())?, inner)?;
-        Some((name.to_string(), part))
+    let mut part = BTreeMap::new();
+    let Ok(()) = each_wanted::<Infallible>(map, &wanted.names, |name, value, inner| {
+        part.extend(part_of(value, inner).map(|inner| (name.to_owned(), inner)));
+        Ok(())
     });
-    let part: BTreeMap<String, AttributeValue> = entries.collect();
     (!part.is_empty()).then_some(AttributeValue::M(part))
 }
 

@@ -165,7 +165,15 @@ impl Entry {
         let fields = match self.value() {
             ValueRef::Hash(packed, true) => crate::value::hash::packed_deadline(packed).is_some(),
             ValueRef::Boxed(Object::Hash(hash)) => hash.with_deadline() != 0,
-            _ => false,
+            ValueRef::Boxed(
+                Object::Set(_) | Object::Items(_) | Object::Stream(_) | Object::List(_) | Object::Zset(_),
+            )
+            | ValueRef::Str(_)
+            | ValueRef::Hash(_, false)
+            | ValueRef::Set(..)
+            | ValueRef::Items(_)
+            | ValueRef::List(_)
+            | ValueRef::Zset(_) => false,
         };
         DeadlineFlags { own: self.0.name().expire.is_some(), fields }
     }

@@ -38,11 +38,13 @@ pub enum Holder {
     Populating,
     /// Giving a copy parts of its own.
     Copying,
+    /// Computing when items expire, after a table's TTL attribute has changed.
+    Retiming,
 }
 
 impl Holder {
     /// All of them.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Expiry,
         Self::Eviction,
         Self::Indexing,
@@ -55,6 +57,7 @@ impl Holder {
         Self::State,
         Self::Populating,
         Self::Copying,
+        Self::Retiming,
     ];
 
     /// How INFO and LATENCY name it.
@@ -72,6 +75,7 @@ impl Holder {
             Self::State => "state",
             Self::Populating => "populating",
             Self::Copying => "copying",
+            Self::Retiming => "retiming",
         }
     }
 }

@@ -68,7 +68,7 @@ pub use lent::{Lent, Patience, serves_clients};
 pub use lines::{Awaited, KeyAt, Waiter, Waiting};
 pub use locked::{Garbage, Locked, Mode};
 pub use object::{Object, ValueRef};
-pub use partitions::Visit;
+pub use partitions::{RetimePlace, Visit};
 pub use prefetch::ElementLookup;
 pub use reaper::Reaper;
 pub use rosters::walk_order;

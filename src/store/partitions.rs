@@ -12,6 +12,7 @@
 //! The engine knows which attribute holds the time, the store does not. A collection's deadline (that of its entry) is
 //! never later than that of its earliest item, but may be earlier. The same holds for each chunk of a large collection.
 
+use super::collection::Separator;
 use super::entry::Entry;
 use super::place::Place;
 use super::{DeadlineOf, Holder, Locked, Object, Store, raw_table};
@@ -22,6 +23,18 @@ use std::sync::atomic::Ordering::Relaxed;
 /// How many partitions a walk prefetches, so that their cache misses overlap. The prefetched partitions behind the last
 /// wanted one are not used.
 const WALK_AHEAD: usize = 16;
+
+/// About so many items are looked at in one step of [`Locked::retime_items`]; a step takes less than a millisecond.
+const RETIMED_ITEMS: usize = if cfg!(test) { 20 } else { 1000 };
+
+/// Where a step of [`Locked::retime_items`] begins; the default is the beginning of a shard.
+#[derive(Default)]
+pub struct RetimePlace {
+    /// The partition's place in the order of walks.
+    order: u64,
+    /// A key in the partition.
+    within: Separator,
+}
 
 /// A walk's callback: it gets each partition, and the locks under which the partition is held.
 pub type Visit<'f> = &'f mut dyn FnMut(&Locked<'_>, &Entry) -> ControlFlow<()>;
@@ -135,30 +148,49 @@ impl Locked<'_> {
         due
     }
 
-    /// Computes the deadlines of a table's partitions in a shard again. The shard is locked exclusively. For tables
-    /// that were read from disk, or whose TTL attribute has changed.
-    pub fn retime_items(&mut self, shard: usize, space: u32, deadline_of: DeadlineOf<'_>) {
+    /// One step of computing the deadlines of a table's partitions in a shard again, for tables that were read from disk,
+    /// or whose TTL attribute has changed. The shard is locked exclusively, and may be given back between the steps.
+    /// Returns where the next step begins; `None` after the last one. O(`RETIMED_ITEMS`)
+    pub fn retime_items(
+        &mut self,
+        shard: usize,
+        space: u32,
+        from: &RetimePlace,
+        deadline_of: DeadlineOf<'_>,
+    ) -> Option<RetimePlace> {
         let store = self.store;
         let rosters = store.sides[shard].rosters.read();
-        let (Some(roster), Some(raw)) = (rosters.of(space), self.raw_mut(shard)) else { return };
-        let mut any = false;
-        for order in roster {
+        let (roster, raw) = (rosters.of(space)?, self.raw_mut(shard)?);
+        let (mut any, mut left, mut next) = (false, RETIMED_ITEMS, None);
+        for order in roster.range(from.order..).copied() {
+            let within = if order == from.order { from.within.as_slice() } else { &[] };
+            if left == 0 {
+                next = Some(RetimePlace { order, within: Separator::new() });
+                break;
+            }
             let hash = order.rotate_right(7);
             let matches = |entry: &Entry| entry.space() == space && store.hash(entry.key()) == hash;
             let Some(entry) = raw_table::find_by_mut(raw, Store::place(hash, space), matches) else {
                 continue;
             };
-            let next = if let Some(Object::Items(items)) = entry.object_mut() {
-                items.retime(deadline_of)
+            let count = entry.value().items().map_or(0, |items| items.len());
+            let earliest = if let Some(Object::Items(items)) = entry.object_mut() {
+                if let Some(within) = items.retime(within, left, deadline_of) {
+                    next = Some(RetimePlace { order, within });
+                    break;
+                }
+                items.earliest()
             } else {
                 let items = entry.value().items().into_iter().flat_map(|items| items.iter());
                 items.filter_map(|(_, item)| deadline_of(item)).min()
             };
-            entry.set_expire(next);
-            any |= next.is_some();
+            entry.set_expire(earliest);
+            any |= earliest.is_some();
+            left = left.saturating_sub(count.max(1));
         }
         if any {
             store.sides[shard].deadlines.store(true, Relaxed);
         }
+        next
     }
 }

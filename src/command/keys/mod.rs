@@ -164,7 +164,7 @@ pub(super) static COMMANDS: &[Spec] = &[
         "key newkey",
     ),
     key(
-        spec("copy", -3, flag::WRITE | flag::DENYOOM | flag::COUNTED, copy::copy)
+        spec("copy", -3, flag::WRITE | flag::DENYOOM | flag::COUNTED | flag::SIZED, copy::copy)
             .keys(COPY_KEYS)
             .on_view(view::copy),
         "6.2.0",
@@ -205,7 +205,7 @@ pub(super) static COMMANDS: &[Spec] = &[
     )
     .tips(&["nondeterministic_output", "request_policy:special", "response_policy:special"]),
     key(
-        spec("dump", 2, READ, dump::dump).keys(READ_KEY),
+        spec("dump", 2, READ | flag::SIZED, dump::dump).keys(READ_KEY),
         "2.6.0",
         "O(N) where N is the size of the value.",
         "Serialises a key's value in Redis's format.",

@@ -392,6 +392,8 @@ impl Host for ScriptHost<'_, '_> {
                 out.error(&fail.0);
                 Go::On
             }
+            // It runs to its end once it has begun, so it must not begin where other clients wait.
+            Ok(command) if !self.client.has_own_thread && command.takes_long(args) => self.move_away(),
             Ok(command) => match self.reach(command, args) {
                 Go::On => self.carry_out(command, args, out),
                 Go::Abandon => Go::Abandon,

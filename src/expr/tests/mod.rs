@@ -7,7 +7,9 @@ mod updates;
 use std::sync::Arc;
 
 use super::*;
-use crate::item::{AttributeValue, Item, ItemLimits, Number, map_from_typed_json};
+use crate::item::{
+    AttributeValue, AttributeValueRef, Item, ItemBuilder, ItemLimits, Number, map_from_typed_json,
+};
 
 /// An item from typed JSON with single quotes.
 fn item(json: &str) -> Item {
@@ -142,6 +144,28 @@ fn projections_keep_what_is_named() {
     }
     let whole = BoundProjection::attributes(["m", "none"]);
     assert_eq!(whole.apply(item.view()).unwrap(), self::item("{'m':{'M':{'x':{'N':'5'}}}}"));
+}
+
+/// Few names are looked up, many are found in one walk.
+#[test]
+fn a_projection_of_any_number_of_names_keeps_those_that_are_there() {
+    for (there, wanted) in [(0, 20), (3, 20), (40, 5), (40, 4), (40, 60), (60, 20)] {
+        // Of every three numbers the item has the first, and the projection wants the first and the second.
+        let name = |n: usize| format!("a{:03}", n);
+        let mut builder = ItemBuilder::new();
+        for n in (0..there).map(|n| 3 * n) {
+            builder.put(&name(n), &AttributeValueRef::Bool(n % 2 == 0)).unwrap();
+        }
+        let item = builder.finish();
+        let wanted: Vec<usize> = (0..wanted).map(|n| n / 2 * 3 + n % 2).collect();
+        let projection = BoundProjection::attributes(wanted.iter().map(|n| name(*n)));
+        let kept = projection.apply(item.view()).unwrap();
+        let names: Vec<String> =
+            kept.view().iter().map(|(name, _)| String::from_utf8(name.to_vec()).unwrap()).collect();
+        let expected: Vec<String> =
+            wanted.iter().filter(|n| *n % 3 == 0 && *n / 3 < there).map(|n| name(*n)).collect();
+        assert_eq!(names, expected, "{there} {wanted:?}");
+    }
 }
 
 #[test]

@@ -423,6 +423,7 @@ fn what_goes_through_many_elements_does_not_hold_the_worker_up() {
         );
         h.call_as(0, &args);
     }
+    h.run("SETRANGE long 3000000 x");
     let payload = vec![b'x'; 9_000];
     for (line, long) in [
         ("SORT many", true),
@@ -438,6 +439,15 @@ fn what_goes_through_many_elements_does_not_hold_the_worker_up() {
         ("ZUNION 1 none", false),
         ("SINTER none set", false),
         ("LRANGE many 0 0", false),
+        ("COPY many d", true),
+        ("COPY few d", false),
+        ("DUMP many", true),
+        ("BITOP NOT d long", true),
+        ("BITOP NOT d few", false),
+        ("BITCOUNT long", true),
+        ("BITPOS long 1", true),
+        ("COPY long d", true),
+        ("STRLEN long", false),
     ] {
         let args: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         assert_eq!(h.takes_long(&args), long, "{line}");

@@ -11,4 +11,5 @@ mod tree;
 
 pub use packed::{PackedItem, pack_item, pack_item_into, packed_find, packed_items, packed_len};
 pub use range::{Items, ItemsRef};
+pub(in crate::store) use tree::Separator;
 pub use tree::{Collection, DeadlineOf, ItemInverse, sort_out};

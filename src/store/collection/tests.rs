@@ -131,6 +131,41 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    /// The deadline of an item is its first byte in seconds; 0 stands for none. Before, no item had one.
+    #[test]
+    fn deadlines_computed_in_steps_are_never_later_than_an_items_own(
+        before in prop::collection::vec(op(), 1..40),
+        meanwhile in prop::collection::vec(op(), 0..40),
+        most in 1..40usize,
+    ) {
+        let deadline_of = |item: &[u8]| item.first().filter(|at| **at > 0).map(|at| u64::from(*at) * 1000);
+        let (mut items, mut model) = (Collection::default(), Model::new());
+        for (step, op) in before.iter().enumerate() {
+            run(&mut items, &mut model, op, step);
+        }
+        let mut changes = meanwhile.iter();
+        let (mut from, mut steps) = (Separator::new(), 0);
+        while let Some(next) = items.retime(&from, most, &deadline_of) {
+            prop_assert!(next > from);
+            (from, steps) = (next, steps + 1);
+            let Some(op) = changes.next() else { continue };
+            run(&mut items, &mut model, op, steps);
+            for (key, item) in &model {
+                deadline_of(item).into_iter().for_each(|at| items.note_deadline(key, at));
+            }
+        }
+        let mut earliest = None;
+        for chunk in items.chunks.values() {
+            let first = packed_items(&chunk.packed).filter_map(|e| deadline_of(e.item)).min();
+            prop_assert!(first.is_none_or(|first| u64::from(chunk.deadline) * 1000 <= first));
+            earliest = [earliest, first].into_iter().flatten().min();
+        }
+        prop_assert!(earliest.is_none_or(|earliest| items.earliest().is_some_and(|at| at <= earliest)));
+    }
+}
+
 #[test]
 fn items_of_200_bytes_cost_little_beside_their_own() {
     let orders: [fn(u32) -> u32; 3] = [|n| n, |n| 50_000 - n, |n| n.wrapping_mul(2_654_435_761)];

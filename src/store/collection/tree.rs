@@ -19,7 +19,7 @@ const FULL: usize = 4096;
 const SPARSE: usize = FULL / 4;
 
 /// A byte string between the last key of one chunk and the first of the next; short ones need no allocation.
-pub(super) type Separator = SmallVec<[u8; 24]>;
+pub(in crate::store) type Separator = SmallVec<[u8; 24]>;
 
 /// The deadline of a chunk whose items have none.
 const NEVER: u32 = u32::MAX;
@@ -292,12 +292,34 @@ impl Collection {
         millis_of(earliest)
     }
 
-    /// Computes all deadlines again and returns the earliest. O(n).
-    pub fn retime(&mut self, deadline_of: DeadlineOf<'_>) -> Option<u64> {
-        for chunk in self.chunks.values_mut() {
+    /// One step of computing all deadlines again: from the chunk on that has the key `from`, until `most` items were
+    /// looked at, but two chunks at least. Returns where the next step begins; `None` after the last one. Changes may be
+    /// made between the steps. O(items that are looked at)
+    pub fn retime(
+        &mut self,
+        from: &[u8],
+        most: usize,
+        deadline_of: DeadlineOf<'_>,
+    ) -> Option<Separator> {
+        // A step begins with the chunk that the one before ended with: since then another chunk may have been joined to
+        // it, whose deadline has not been computed.
+        let first = self.chunks.range::<[u8], _>(up_to(from)).next_back().map(|(first, _)| first.clone())?;
+        let (mut seen, mut last) = (0, None);
+        let chunks = self.chunks.range_mut::<[u8], _>((Included(&first[..]), Unbounded));
+        for (done, (separator, chunk)) in chunks.enumerate() {
+            if done > 1 && seen >= most {
+                return last.map(Separator::clone);
+            }
             let earliest = packed_items(&chunk.packed).filter_map(|e| deadline_of(e.item)).min();
             chunk.deadline = earliest.map_or(NEVER, second_of);
+            seen += chunk.items as usize;
+            last = Some(separator);
         }
+        None
+    }
+
+    /// The earliest deadline of all chunks. O(chunks).
+    pub fn earliest(&self) -> Option<u64> {
         millis_of(self.chunks.values().map(|chunk| chunk.deadline).min()?)
     }
 
