@@ -59,7 +59,7 @@ impl Classes {
     pub const CHANGED: Self = Self(1 << 13);
     /// Every key may have changed. Its events have neither a name nor a key.
     pub const CLEARED: Self = Self(1 << 14);
-    /// Not a class of events: who wants it with [`Self::HASH`] hears which fields an event is about.
+    /// Not a class of events: a listener that asks for it beside [`Self::HASH`] is told which fields an event is about.
     pub const FIELD_NAMES: Self = Self(1 << 15);
     /// The classes for which nothing is looked up.
     const SIMPLE: Self = Self::RARE.and(Self::CHANGED).and(Self::CLEARED);

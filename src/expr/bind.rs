@@ -112,7 +112,7 @@ impl Binder {
 
     fn scope<T>(&mut self, parsed: &Parsed<T>) -> Scope {
         if parsed.names.is_empty() && parsed.values.is_empty() {
-            // What lives longer than its request does must not keep definitions that it does not use.
+            // A bound expression may live longer than its request, so it keeps only definitions that it uses.
             return Scope::default();
         }
         let table = self.table.as_deref();

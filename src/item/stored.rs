@@ -124,7 +124,8 @@ impl Item {
         &self.bytes
     }
 
-    /// Gives an attribute another value that takes as many bytes as the one it has; whether that could be done.
+    /// Gives an attribute another value, if the attribute exists and its value takes as many bytes. Returns whether it
+    /// did.
     pub fn overwrite(&mut self, name: impl AsRef<[u8]>, value: &AttributeValueRef<'_>) -> bool {
         let mut encoded = Vec::new();
         put_ref(&mut encoded, value);

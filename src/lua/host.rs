@@ -58,7 +58,7 @@ thread_local! {
     static HOST: Cell<Option<NonNull<dyn Host>>> = const { Cell::new(None) };
 }
 
-/// Puts a host back in its place, also if what has it panics.
+/// Puts the former host back when it is dropped, so also if the code that used another host panics.
 struct Back(Option<NonNull<dyn Host>>);
 
 impl Drop for Back {

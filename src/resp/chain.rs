@@ -13,8 +13,8 @@ const CHUNK: usize = 64 * 1024;
 const FIRST: usize = 1024;
 /// [`Chain::append`] copies another chain's chunk of up to so many bytes, and takes a longer one over.
 const COPY: usize = 4096;
-/// [`Chain::share`] copies up to so many bytes: a reference to them takes as much memory as they do, and cuts the chunk
-/// that they would have had room in.
+/// [`Chain::share`] copies up to so many bytes. A reference to them would take as much memory, and would end the present
+/// chunk although it has room left.
 const SHARE: usize = 512;
 
 /// A chunk that is complete.
@@ -307,7 +307,7 @@ impl Chain {
         let is_full = index < self.full.len();
         let chunk = match self.full.get_mut(index) {
             Some(Chunk::Own(chunk)) => chunk,
-            // What is replaced was put.
+            // Only bytes that were put into an own chunk are replaced.
             Some(Chunk::Shared(_)) => return,
             None => &mut self.last,
         };

@@ -176,7 +176,7 @@ impl Worker {
             return Turn::HeldUp;
         }
         if client.postponed {
-            // The key has something for the client, so it is looked at again, for the case that the end is refused.
+            // The key has an element for the client. The shutdown may still be refused, so the client looks again later.
             parked.look_again(&self.server.engine.store, number);
             return Turn::Postponed;
         }

@@ -29,7 +29,7 @@ pub(super) struct Gate {
     /// Whether a writer waits at the lock. Relaxed is enough: it protects no data, and a reader that does not see it
     /// yet counts as having come before the writer.
     closed: AtomicBool,
-    /// The thread that holds it gets the lock next, after those that came while the gate was open.
+    /// The thread that holds the turnstile gets the lock next, after all threads that came while the gate was open.
     turnstile: Mutex<()>,
     /// How many threads wait for the lock through functions that give up once it is lent.
     waiting: AtomicU32,

@@ -54,15 +54,21 @@ impl Object {
         }
     }
 
+    /// Whether the value is so small that it is in a near cache anyway.
+    #[inline]
+    pub(super) fn is_near(&self) -> bool {
+        self.elements() <= NEAR_ELEMENTS
+    }
+
     /// The first step before the lookup of an element that is known to come: where it probably is. `None` if the value
-    /// is so small that it is in a near cache anyway, or if it has no elements by name.
+    /// has no elements by name.
     #[inline]
     pub(super) fn foresee(&self, name: &[u8]) -> Option<ElementHint> {
         match self {
-            Self::Hash(hash) if hash.len() > NEAR_ELEMENTS => hash.foresee(name),
-            Self::Set(set) if set.len() > NEAR_ELEMENTS => set.foresee(name),
-            Self::Zset(set) if set.len() > NEAR_ELEMENTS => set.foresee(name),
-            _ => None,
+            Self::Hash(hash) => hash.foresee(name),
+            Self::Set(set) => set.foresee(name),
+            Self::Zset(set) => set.foresee(name),
+            Self::Items(_) | Self::Stream(_) | Self::List(_) => None,
         }
     }
 

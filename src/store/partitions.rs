@@ -148,9 +148,9 @@ impl Locked<'_> {
         due
     }
 
-    /// One step of computing the deadlines of a table's partitions in a shard again, for tables that were read from disk,
-    /// or whose TTL attribute has changed. The shard is locked exclusively, and may be given back between the steps.
-    /// Returns where the next step begins; `None` after the last one. O(`RETIMED_ITEMS`)
+    /// One step of computing the deadlines of a table's partitions in a shard again, for tables that were read from
+    /// disk, or whose TTL attribute has changed. The shard is locked exclusively, and may be given back between the
+    /// steps. Returns where the next step begins; `None` after the last one. O(`RETIMED_ITEMS`)
     pub fn retime_items(
         &mut self,
         shard: usize,

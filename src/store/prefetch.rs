@@ -71,34 +71,30 @@ impl Store {
     /// a large value, the others are left out too, so that a group of lookups in small values costs one lookup more.
     /// The shards are held for the time of a few lookups.
     pub fn prefetch_elements<'a>(&self, lookups: impl Iterator<Item = ElementLookup<'a>>) {
-        let mut first = None;
-        let mut held: SmallVec<[(RwLockReadGuard<'_, Raw>, ElementLookup<'a>); PREFETCH_GROUP]> =
-            SmallVec::new();
+        // The values in turn, and the elements that are looked up in each. A batch often has one value.
+        let mut held: SmallVec<[(RwLockReadGuard<'_, Raw>, ElementLookup<'a>); 4]> = SmallVec::new();
+        let mut elements: SmallVec<[(usize, &[u8]); PREFETCH_GROUP]> = SmallVec::new();
         for lookup in lookups {
-            let shard = self.shard_of(lookup.hash);
-            // The value of a closed shard may be half changed.
-            if self.is_closed(shard) {
-                continue;
-            }
-            let Some(guard) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
-            if first.is_none() {
-                first = object_of(&guard, &lookup).and_then(|object| object.foresee(lookup.element));
-                if first.is_none() {
+            if !held.last().is_some_and(|(_, last)| last.is_of_same_value(&lookup)) {
+                let shard = self.shard_of(lookup.hash);
+                // The value of a closed shard may be half changed.
+                if self.is_closed(shard) {
+                    continue;
+                }
+                let Some(guard) = self.sides[shard].gate.try_read(self.raw(shard)) else { continue };
+                if held.is_empty() && object_of(&guard, &lookup).is_none_or(Object::is_near) {
                     return;
                 }
+                held.push((guard, lookup));
             }
-            held.push((guard, lookup));
+            elements.push((held.len() - 1, lookup.element));
         }
+        let objects: SmallVec<[Option<&Object>; 4]> =
+            held.iter().map(|(guard, lookup)| object_of(guard, lookup)).collect();
         let mut hints: SmallVec<[(&Object, ElementHint); PREFETCH_GROUP]> = SmallVec::new();
-        let mut last: Option<(&ElementLookup<'_>, &Object)> = None;
-        for (guard, lookup) in &held {
-            let object = match last {
-                Some((before, object)) if before.is_of_same_value(lookup) => Some(object),
-                _ => object_of(guard, lookup),
-            };
-            let Some(object) = object else { continue };
-            last = Some((lookup, object));
-            hints.extend(object.foresee(lookup.element).map(|hint| (object, hint)));
+        for (value, element) in elements {
+            let Some(object) = objects[value] else { continue };
+            hints.extend(object.foresee(element).map(|hint| (object, hint)));
         }
         hints.iter().for_each(|(object, hint)| object.prefetch(*hint));
     }

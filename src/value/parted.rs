@@ -320,7 +320,7 @@ impl<P: Part> Parted<P> {
     /// The part after this one in a walk.
     fn next_part(&self, part: usize) -> Option<usize> {
         let parts = self.parts.len();
-        // So many bits of the hash select the part, or one more if the part was split in this round already.
+        // `round` bits of the hash select the part, and one bit more if the part was split in this round already.
         let round = parts.ilog2();
         let split = part >> round != 0 || part | 1 << round < parts;
         let unused = usize::MAX.checked_shl(round + u32::from(split)).unwrap_or(0);

@@ -174,7 +174,7 @@ impl Syncer {
     }
 
     fn linked(&self, file: &dyn DiskFile) -> Result<(), LogError> {
-        // If the question itself fails, this does not fail: the file's sync reports what is wrong.
+        // An error of `is_linked` itself is passed over, because the sync that follows reports what is wrong.
         if file.is_linked().unwrap_or(true) {
             return Ok(());
         }

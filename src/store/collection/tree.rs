@@ -292,17 +292,12 @@ impl Collection {
         millis_of(earliest)
     }
 
-    /// One step of computing all deadlines again: from the chunk on that has the key `from`, until `most` items were
-    /// looked at, but two chunks at least. Returns where the next step begins; `None` after the last one. Changes may be
-    /// made between the steps. O(items that are looked at)
-    pub fn retime(
-        &mut self,
-        from: &[u8],
-        most: usize,
-        deadline_of: DeadlineOf<'_>,
-    ) -> Option<Separator> {
-        // A step begins with the chunk that the one before ended with: since then another chunk may have been joined to
-        // it, whose deadline has not been computed.
+    /// One step of computing all deadlines again. It begins with the chunk that has the key `from`, and ends once it has
+    /// looked at two chunks and `most` items. Returns where the next step begins; `None` after the last one. Changes may
+    /// be made between the steps. O(items that are looked at)
+    pub fn retime(&mut self, from: &[u8], most: usize, deadline_of: DeadlineOf<'_>) -> Option<Separator> {
+        // The chunk that the last step ended with is done again: another chunk may have been joined to it since, whose
+        // deadline has not been computed.
         let first = self.chunks.range::<[u8], _>(up_to(from)).next_back().map(|(first, _)| first.clone())?;
         let (mut seen, mut last) = (0, None);
         let chunks = self.chunks.range_mut::<[u8], _>((Included(&first[..]), Unbounded));
