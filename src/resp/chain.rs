@@ -13,8 +13,8 @@ const CHUNK: usize = 64 * 1024;
 const FIRST: usize = 1024;
 /// [`Chain::append`] copies another chain's chunk of up to so many bytes, and takes a longer one over.
 const COPY: usize = 4096;
-/// [`Chain::share`] copies up to so many bytes. A reference to them would take as much memory, and would end the present
-/// chunk although it has room left.
+/// [`Chain::share`] copies up to so many bytes. A reference to them would take as much memory, and would end the
+/// present chunk although it has room left.
 const SHARE: usize = 512;
 
 /// A chunk that is complete.

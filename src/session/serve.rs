@@ -176,7 +176,7 @@ impl Worker {
             return Turn::HeldUp;
         }
         if client.postponed {
-            // The key has an element for the client. The shutdown may still be refused, so the client looks again later.
+            // The key has an element for the client. The shutdown may still be refused, so the client looks again.
             parked.look_again(&self.server.engine.store, number);
             return Turn::Postponed;
         }

@@ -67,8 +67,8 @@ impl Store {
 
 /// Stages four and five, for elements of large values.
 impl Store {
-    /// Prefetches elements that will be looked up, where the shard's lock can be had at once. If the first one is not in
-    /// a large value, the others are left out too, so that a group of lookups in small values costs one lookup more.
+    /// Prefetches elements that will be looked up, where the shard's lock can be had at once. If the first one is not
+    /// in a large value, the others are left out too, so that a group of lookups in small values costs one lookup more.
     /// The shards are held for the time of a few lookups.
     pub fn prefetch_elements<'a>(&self, lookups: impl Iterator<Item = ElementLookup<'a>>) {
         // The values in turn, and the elements that are looked up in each. A batch often has one value.

@@ -292,9 +292,9 @@ impl Collection {
         millis_of(earliest)
     }
 
-    /// One step of computing all deadlines again. It begins with the chunk that has the key `from`, and ends once it has
-    /// looked at two chunks and `most` items. Returns where the next step begins; `None` after the last one. Changes may
-    /// be made between the steps. O(items that are looked at)
+    /// One step of computing all deadlines again. It begins with the chunk that has the key `from`, and ends once it
+    /// has looked at two chunks and `most` items. Returns where the next step begins; `None` after the last one.
+    /// Changes may be made between the steps. O(items that are looked at)
     pub fn retime(&mut self, from: &[u8], most: usize, deadline_of: DeadlineOf<'_>) -> Option<Separator> {
         // The chunk that the last step ended with is done again: another chunk may have been joined to it since, whose
         // deadline has not been computed.
