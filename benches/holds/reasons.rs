@@ -134,8 +134,8 @@ pub(crate) const EXCEPTIONS: &[(&[&str], &str)] = &[
         "All bytes of the strings are read as of one moment.",
     ),
     (
-        &["set", "setex", "psetex", "setnx", "getset", "setrange"],
-        "A long value is copied into memory and into the log's record while its shard is held.",
+        &["set", "setex", "psetex", "setnx", "getset", "setrange", "append"],
+        "A long value is copied into memory and into the log's record while its shard is held; a long string without spare room is moved when it is lengthened.",
     ),
     (
         &["copy", "dump", "restore"],
