@@ -248,15 +248,22 @@ impl KeyEvents {
         self.push(KeyEvent::of_key(Classes::CHANGED, "", db, key), std::iter::empty());
     }
 
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.heads.len()
+    }
+
+    /// The event of a number, counted from 0.
+    pub fn event(&self, number: usize) -> Option<KeyEvent<'_>> {
+        let (key, _) = key_of(&self.heads, &self.bytes, number)?;
+        let Head { class, name, db, ends, fields } = *self.heads.get(number)?;
+        let names = FieldNames(self.bytes.get(ends.0..ends.1)?);
+        Some(KeyEvent { class, name, db, key, fields, names })
+    }
+
     /// The events of some classes.
     pub fn of(&self, classes: Classes) -> impl Iterator<Item = KeyEvent<'_>> {
-        let mut from = 0;
-        let all = self.heads.iter().map(move |head| {
-            let (key_end, end) = head.ends;
-            let key = self.bytes.get(std::mem::replace(&mut from, end)..key_end).unwrap_or_default();
-            let names = FieldNames(self.bytes.get(key_end..end).unwrap_or_default());
-            KeyEvent { class: head.class, name: head.name, db: head.db, key, fields: head.fields, names }
-        });
+        let all = (0..self.count()).filter_map(|number| self.event(number));
         all.filter(move |event| classes.have(event.class))
     }
 }
@@ -270,9 +277,10 @@ pub trait Listener: Send + Sync {
         false
     }
     /// Receives the events of a transaction, including events that only other listeners want. The shards of the
-    /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded. The
+    /// transaction are held, so this must neither wait nor take a shard, and what it keeps must be bounded; it may keep
+    /// the events themselves. The
     /// listener must not pass the events on before the log is settled up to their position.
-    fn hear(&self, events: &KeyEvents);
+    fn hear(&self, events: &Arc<KeyEvents>);
     /// Called once a transaction that told something has given back its shards. The thread holds no shard.
     fn released(&self) {}
 }
@@ -319,7 +327,7 @@ impl Listeners {
         if self.heard().have(Classes::CLEARED) {
             let mut events = KeyEvents::default();
             events.push(KeyEvent::of_key(Classes::CLEARED, "", 0, b""), std::iter::empty());
-            self.hand_over(&events);
+            self.hand_over(&Arc::new(events));
             self.released();
         }
     }
@@ -334,7 +342,7 @@ impl Listeners {
     }
 
     #[cold]
-    fn hand_over(&self, events: &KeyEvents) {
+    fn hand_over(&self, events: &Arc<KeyEvents>) {
         self.list.read().iter().for_each(|listener| listener.hear(events));
     }
 
@@ -389,7 +397,8 @@ impl Told {
         let tell = |mut events: KeyEvents| {
             if !events.heads.is_empty() {
                 events.position = position;
-                listeners.hand_over(&events);
+                events.changed = None;
+                listeners.hand_over(&Arc::new(events));
             }
         };
         for (events, then) in self.before {

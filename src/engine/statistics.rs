@@ -1,6 +1,7 @@
 //! Counts of expiry and eviction. They are kept by a listener, so changes that are undone are not counted.
 
 use super::events::{Classes, KeyEvents, Listener};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 /// Counts of what was removed without a command that asked for it.
@@ -19,7 +20,7 @@ impl Listener for Statistics {
         Classes::RARE
     }
 
-    fn hear(&self, events: &KeyEvents) {
+    fn hear(&self, events: &Arc<KeyEvents>) {
         for event in events.of(Classes::RARE) {
             let (counter, count) = match event.class {
                 Classes::EXPIRED => (&self.expired_keys, 1),

@@ -279,7 +279,7 @@ mod tests {
             Classes::STRING
         }
 
-        fn hear(&self, events: &KeyEvents) {
+        fn hear(&self, events: &Arc<KeyEvents>) {
             let show = |event: KeyEvent<'_>| format!("{} {:?}", event.name, event.key);
             self.0.lock().extend(events.of(self.classes()).map(|event| (events.position(), show(event))));
         }

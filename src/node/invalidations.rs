@@ -25,7 +25,7 @@ impl Listener for Invalidations {
         }
     }
 
-    fn hear(&self, events: &KeyEvents) {
+    fn hear(&self, events: &Arc<KeyEvents>) {
         let queue = |what| self.broker.queue(Posted::Invalidation(what));
         self.broker.tracking.each_invalidation(events, queue);
     }

@@ -1,5 +1,6 @@
 //! Messages that transactions publish: they are queued at the commit and delivered once the shards are given back.
 
+use super::key_messages::QueuedEvents;
 use super::subscriptions::ChannelKind;
 use super::tracking::Invalidation;
 use crate::engine::AtCommit;
@@ -29,22 +30,12 @@ pub struct Publication {
     pub shows: Lsn,
 }
 
-/// A message about each of some fields of a hash, on a channel of the field's own.
-pub(super) struct OfFields {
-    /// What the channels' names have in front of the fields' names.
-    pub(super) beginning: Arc<[u8]>,
-    /// The fields, as [`FieldNames`](crate::engine::FieldNames) has them.
-    pub(super) fields: Box<[u8]>,
-    pub(super) payload: &'static str,
-    pub(super) shows: Lsn,
-}
-
 /// What clients are to get.
 pub(super) enum Posted {
     /// A message on a channel.
     Message(Publication),
-    /// Messages on the channels of fields.
-    OfFields(OfFields),
+    /// What has happened to keys.
+    Events(QueuedEvents),
     /// What clients that cache are told.
     Invalidation(Invalidation),
 }
@@ -76,9 +67,13 @@ pub(super) struct Outgoing {
 impl Outgoing {
     /// Queues a message. Takes no shard and no lock of the roster.
     pub(super) fn put(&self, what: Posted) {
+        let weight = match &what {
+            Posted::Events(events) => events.count(),
+            Posted::Message(_) | Posted::Invalidation(_) => 1,
+        };
         self.pending.fetch_add(1, Relaxed);
         self.queue.lock().push_back(what);
-        OWN.set(OWN.get() + 1);
+        OWN.set(OWN.get() + weight);
     }
 
     /// Whether all messages that this thread has seen queued are in inboxes.
@@ -96,9 +91,10 @@ impl Outgoing {
         next
     }
 
-    /// Calls `send` with each message. When it returns, those that this thread has queued are sent, or another thread
-    /// is sending what is queued. The caller holds no shard.
-    pub(super) fn deliver(&self, mut send: impl FnMut(Posted)) {
+    /// Calls `send` with all that is queued, and with how many messages of this turn are left, which it counts down. It
+    /// gives back what it has no turn left for. When this returns, what this thread has queued is sent, or another
+    /// thread is sending what is queued. The caller holds no shard.
+    pub(super) fn deliver(&self, mut send: impl FnMut(Posted, &mut usize) -> Option<Posted>) {
         // With the fence below: the thread that gives the right back sees what was queued before this one asked for it.
         fence(SeqCst);
         while !self.is_empty() {
@@ -106,10 +102,15 @@ impl Outgoing {
             let right = if many { Some(self.delivering.lock()) } else { self.delivering.try_lock() };
             let Some(right) = right else { return };
             OWN.set(0);
-            for _ in 0..TURN {
+            let mut turn = TURN;
+            while turn > 0 {
                 let Some(next) = self.next() else { break };
-                send(next);
-                self.pending.fetch_sub(1, Release);
+                match send(next, &mut turn) {
+                    None => {
+                        self.pending.fetch_sub(1, Release);
+                    }
+                    Some(rest) => self.queue.lock().push_front(rest),
+                }
             }
             MutexGuard::unlock_fair(right);
             fence(SeqCst);
@@ -140,12 +141,15 @@ mod tests {
             let publication = Publication { kind: ChannelKind::Channel, channel, payload, shows: before };
             publication.at_commit(&outgoing)(position);
             let mut sent = Vec::new();
-            outgoing.deliver(|what| match what {
-                Posted::Message(publication) => sent.push(publication.shows),
-                Posted::OfFields(_) | Posted::Invalidation(_) => panic!("nobody told of these"),
+            outgoing.deliver(|what, _| match what {
+                Posted::Message(publication) => {
+                    sent.push(publication.shows);
+                    None
+                }
+                Posted::Events(_) | Posted::Invalidation(_) => panic!("nobody told of these"),
             });
             assert_eq!(sent, [shows]);
-            outgoing.deliver(|_| panic!("it was delivered"));
+            outgoing.deliver(|_, _| panic!("it was delivered"));
         }
     }
 }

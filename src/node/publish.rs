@@ -6,13 +6,13 @@
 
 use super::counts::Counts;
 use super::handle::ClientHandle;
-use super::outgoing::{OfFields, Outgoing, Posted, Publication};
+use super::outgoing::{Outgoing, Posted, Publication};
 use super::output;
 use super::roster::Roster;
 use super::subscriptions::ChannelKind;
 use super::tracking::Tracking;
 use crate::config::Config;
-use crate::engine::{AtCommit, FieldNames};
+use crate::engine::AtCommit;
 use crate::log::Lsn;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -108,20 +108,6 @@ impl Broker {
         self.roster.each_receiver(kind, channel, send)
     }
 
-    /// Puts a message about each field into the inboxes of its channel's subscribers. A channel's name is made only
-    /// here, so that those of many fields are never in memory together.
-    fn send_of_fields(&self, OfFields { beginning, fields, payload, shows }: &OfFields) {
-        let Some(audience) = self.roster.audience(beginning) else { return };
-        let mut channel = beginning.to_vec();
-        for field in FieldNames::from_bytes(fields).each() {
-            channel.truncate(beginning.len());
-            channel.extend_from_slice(field);
-            if self.roster.hears(&audience, &channel) {
-                self.send(ChannelKind::Channel, &channel, payload.as_bytes(), *shows);
-            }
-        }
-    }
-
     /// Queues a message of a transaction that commits. Takes no shard and no lock of the roster.
     pub(super) fn queue(&self, what: Posted) {
         self.outgoing.put(what);
@@ -135,12 +121,22 @@ impl Broker {
     /// Delivers what transactions that have committed have queued. When it returns, what this thread's transactions
     /// have queued is in the inboxes, or another thread is about to put it there. The caller holds no shard.
     pub(super) fn deliver(&self) {
-        self.outgoing.deliver(|what| match what {
-            Posted::Message(Publication { kind, channel, payload, shows }) => {
-                self.send(kind, &channel, &payload, shows);
+        self.outgoing.deliver(|what, turn| {
+            match what {
+                Posted::Message(Publication { kind, channel, payload, shows }) => {
+                    self.send(kind, &channel, &payload, shows);
+                }
+                Posted::Events(mut events) => {
+                    let mut send = |channel: &[u8], payload: &[u8], shows| {
+                        self.send(ChannelKind::Channel, channel, payload, shows);
+                    };
+                    let all = events.tell(&self.roster, turn, &mut send);
+                    return if all { None } else { Some(Posted::Events(events)) };
+                }
+                Posted::Invalidation(what) => self.tracking.tell(what),
             }
-            Posted::OfFields(what) => self.send_of_fields(&what),
-            Posted::Invalidation(what) => self.tracking.tell(what),
+            *turn -= 1;
+            None
         });
     }
 }

@@ -9,6 +9,7 @@
 //! a socket or takes a shard of the store.
 
 use super::handle::ClientHandle;
+use super::own_channels::OwnChannel;
 use super::subscriptions::{ChannelKind, Subscriptions};
 use crate::text::{glob_match, glob_may_match};
 use ahash::{AHashMap, RandomState};
@@ -88,14 +89,11 @@ pub struct Roster {
     patterns: RwLock<Names>,
     /// How many subscriptions there are to channels and patterns.
     subscriptions: Arc<AtomicUsize>,
-    /// How many of them are to channels whose names begin with [`OF_SERVER`].
-    of_server: AtomicUsize,
+    /// How many of them are to channels of each [`OwnChannel`] by their names.
+    own: [AtomicUsize; OwnChannel::ALL.len()],
 }
 
-/// The channels of which the server itself publishes begin with this.
-const OF_SERVER: &[u8] = b"__";
-
-/// Who may hear of channels of the server whose names begin alike.
+/// Who may hear of channels of the server of one kind, whose names begin alike.
 pub(super) struct Audience {
     /// The patterns that may match some of them.
     patterns: Vec<Arc<[u8]>>,
@@ -111,7 +109,7 @@ impl Roster {
             shards: Directory::new(),
             patterns: RwLock::default(),
             subscriptions,
-            of_server: AtomicUsize::new(0),
+            own: Default::default(),
         }
     }
 
@@ -133,14 +131,19 @@ impl Roster {
         then: impl FnOnce(),
     ) {
         let counts = usize::from(kind != ChannelKind::Shard);
-        let of_server = usize::from(kind == ChannelKind::Channel && name.starts_with(OF_SERVER));
+        let own = OwnChannel::of(name).filter(|_| kind == ChannelKind::Channel);
+        let own = own.map(|own| &self.own[own as usize]);
         let change = |names: &mut Names| {
             if subscribes && names.add(kind, name, client) {
                 self.subscriptions.fetch_add(counts, Relaxed);
-                self.of_server.fetch_add(of_server, Relaxed);
+                if let Some(own) = own {
+                    own.fetch_add(1, Relaxed);
+                }
             } else if !subscribes && names.remove(kind, name, client) {
                 self.subscriptions.fetch_sub(counts, Relaxed);
-                self.of_server.fetch_sub(of_server, Relaxed);
+                if let Some(own) = own {
+                    own.fetch_sub(1, Relaxed);
+                }
             }
             then();
         };
@@ -181,9 +184,9 @@ impl Roster {
         subscriptions.as_deref().map(some).unwrap_or_default()
     }
 
-    /// Who may hear of channels of the server whose names begin with this; `None` if nobody. O(patterns).
-    pub(super) fn audience(&self, beginning: &[u8]) -> Option<Audience> {
-        let by_name = self.of_server.load(Relaxed) > 0;
+    /// Who may hear of channels of this kind whose names begin with this; `None` if nobody. O(patterns).
+    pub(super) fn audience(&self, kind: OwnChannel, beginning: &[u8]) -> Option<Audience> {
+        let by_name = self.own[kind as usize].load(Relaxed) > 0;
         let patterns = self.patterns.read();
         let may_match = |pattern: &&Arc<[u8]>| glob_may_match(pattern, beginning);
         let patterns: Vec<_> = patterns.0.keys().filter(may_match).cloned().collect();
@@ -252,5 +255,28 @@ impl Roster {
             found.extend(part.0.keys().filter(|name| all || glob_match(pattern, name)).cloned());
         }
         found
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::env::Clock;
+
+    #[test]
+    fn who_has_subscribed_to_one_kind_of_channels_is_no_audience_of_others() {
+        let roster = Roster::counting(Arc::default());
+        let now = Clock::manual(1).instant();
+        let client = Arc::new(ClientHandle::new(1, String::new(), String::new(), false, now));
+        for kind in OwnChannel::ALL {
+            let name = [kind.beginning(0), b"a".to_vec()].concat();
+            roster.change(ChannelKind::Channel, &name, &client, true, || ());
+            for other in OwnChannel::ALL {
+                let audience = roster.audience(other, &other.beginning(0));
+                assert_eq!(audience.is_some(), other == kind, "{kind:?} {other:?}");
+            }
+            roster.change(ChannelKind::Channel, &name, &client, false, || ());
+            assert!(roster.audience(kind, &kind.beginning(0)).is_none(), "{kind:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Subkey notifications: on which channels events of hashes name their fields, and how.
 
 use crate::harness::memory::{MB, grown_since, resident};
-use crate::harness::{Client, Server, until};
+use crate::harness::{Client, Server, Value, until};
 
 /// A server, one of its clients, and a subscriber to all channels of fields.
 struct Told {
@@ -199,4 +199,30 @@ fn the_first_subscriber_is_told_of_what_follows() {
         client.send_raw(&bytes).unwrap();
         while !client.read().to_string().contains("\"set\"") {}
     }
+}
+
+/// What a transaction tells is in memory once until it is delivered, however many kinds of channels there are.
+#[test]
+fn many_kinds_of_channels_take_no_more_memory() {
+    let mut told = Told::with("KESTIVA");
+    let limit = ["CONFIG", "SET", "client-output-buffer-limit", "pubsub 1mb 0 0"];
+    assert!(told.client.call(&limit).is_ok());
+    let peak = |client: &mut Client| {
+        let memory = client.run("INFO memory").text();
+        let peak = memory.lines().find_map(|line| line.strip_prefix("used_memory_peak:")).unwrap();
+        peak.trim().parse::<usize>().unwrap()
+    };
+    let script = "local name = ('n'):rep(2000) \
+                  for i = 1, 20000 do redis.call('HSET', 'h', name, 'v') end return 1";
+    // The script itself, which can be undone, and the log's record take memory, too.
+    drop(told.subscriber);
+    until("nobody listens", || told.client.run("PUBSUB NUMPAT").int() == Some(0));
+    assert_eq!(told.client.call(&["EVAL", script, "0"]), Value::Int(1));
+    let unheard = peak(&mut told.client);
+    let mut listener = told.server.client();
+    listener.run("PSUBSCRIBE __*");
+    assert_eq!(told.client.call(&["EVAL", script, "0"]), Value::Int(1));
+    let heard = peak(&mut told.client);
+    // The events take 42 MB, and the list of them nearly as much again while it grows.
+    assert!(heard < unheard + 140 * MB, "{unheard} {heard}");
 }

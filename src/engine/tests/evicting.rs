@@ -49,7 +49,7 @@ impl Listener for Heard {
         Classes::EVICTED
     }
 
-    fn hear(&self, events: &KeyEvents) {
+    fn hear(&self, events: &Arc<KeyEvents>) {
         self.0.lock().extend(events.of(self.classes()).map(|event| (event.name, event.key.to_vec())));
     }
 }

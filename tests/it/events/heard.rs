@@ -24,7 +24,7 @@ impl Listener for Heard {
         Classes::ALL
     }
 
-    fn hear(&self, events: &KeyEvents) {
+    fn hear(&self, events: &Arc<KeyEvents>) {
         let mut heard = self.0.lock();
         for event in events.of(Classes::ALL) {
             let key = String::from_utf8_lossy(event.key);
