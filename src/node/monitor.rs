@@ -8,13 +8,31 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
-/// The line that MONITOR shows of a command.
+/// A line shows so many bytes of a command's arguments at most, with a byte more for each argument.
+const MOST_SHOWN: usize = 4 << 20;
+
+/// The line that MONITOR shows of a command. Of long arguments it shows the first 4 MB, and says how much more there
+/// is, as the command logs do.
 pub fn monitor_line(micros: u64, db: usize, addr: &str, unix: bool, args: &[Cow<'_, [u8]>]) -> String {
     let from = if unix { format!("unix:{}", addr.trim_end_matches(":0")) } else { addr.to_owned() };
     let mut line = format!("+{}.{:06} [{db} {from}]", micros / 1_000_000, micros % 1_000_000);
-    for arg in args {
+    let mut left = MOST_SHOWN;
+    for (at, arg) in args.iter().enumerate() {
         line.push(' ');
-        line += &crate::text::repr(arg);
+        if left == 0 {
+            line += "\"... (";
+            line += itoa::Buffer::new().format(args.len() - at);
+            line += " more arguments)\"";
+            break;
+        }
+        match arg.split_at_checked(left) {
+            Some((shown, more)) if !more.is_empty() => {
+                let end = format!("... ({} more bytes)", more.len());
+                line += &crate::text::repr(&[shown, end.as_bytes()].concat());
+            }
+            _ => line += &crate::text::repr(arg),
+        }
+        left = left.saturating_sub(arg.len() + 1);
     }
     line += "\r\n";
     line
@@ -82,6 +100,24 @@ pub fn show_monitors<R>(server: &Server<R>, line: String) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_line_is_bounded() {
+        let line = |args: &[&[u8]]| {
+            let args: Vec<_> = args.iter().map(|arg| Cow::Borrowed(*arg)).collect();
+            monitor_line(1, 0, "a:1", false, &args)
+        };
+        let long = vec![b'x'; MOST_SHOWN];
+        let begins = "+0.000001 [0 a:1] \"SET\" \"";
+        let whole = line(&[b"SET", &long[4..]]);
+        assert_eq!(whole.len(), begins.len() + long.len() - 4 + "\"\r\n".len());
+        let cut = line(&[b"SET", &long, b"EX", b"1"]);
+        assert!(cut.starts_with(begins) && cut.len() < whole.len() + 100);
+        assert!(cut.ends_with("x... (4 more bytes)\" \"... (2 more arguments)\"\r\n"), "{}", cut.len());
+        let empty: &[u8] = b"";
+        let many = line(&vec![empty; MOST_SHOWN + 1]);
+        assert!(many.ends_with("\"\" \"... (1 more arguments)\"\r\n"), "{}", many.len());
+    }
 
     #[test]
     fn the_unix_socket_is_named() {

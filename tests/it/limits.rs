@@ -564,6 +564,19 @@ fn what_a_transaction_tells_is_bounded() {
     assert_eq!(replies[2].text(), "v");
 }
 
+/// A client of MONITOR that reads is not closed for a command with a long argument, and sees its beginning.
+#[test]
+fn what_monitors_see_of_a_long_argument_is_bounded() {
+    let server = Server::start(&[]);
+    let (mut client, mut monitor) = (server.client(), server.client());
+    assert!(monitor.run("MONITOR").is_ok());
+    assert!(client.call(&["SET", "k", &"x".repeat(6 << 20)]).is_ok());
+    client.run("GET other");
+    let line = monitor.read().text();
+    assert!(line.ends_with(" more bytes)\"") && line.len() < 5 << 20, "{}", line.len());
+    assert!(monitor.read().text().ends_with("\"GET\" \"other\""));
+}
+
 /// A transaction's lines for MONITOR are kept until it commits.
 #[test]
 fn what_monitors_see_of_a_transaction_is_bounded() {
