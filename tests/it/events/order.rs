@@ -186,6 +186,31 @@ fn a_field_that_has_expired_is_told_before_what_removes_or_overwrites_it() {
     });
 }
 
+/// Redis looks at the fields only in commands that name them. What is renamed takes them along.
+#[test]
+fn a_hash_that_is_removed_or_replaced_tells_nothing_of_fields_that_have_expired() {
+    let cases = [
+        ("DEL h", &["0 del h"][..]),
+        ("UNLINK h", &["0 del h"]),
+        ("SET h v", &["0 set h"]),
+        ("COPY other h REPLACE", &["0 new h", "0 copy_to h"]),
+        ("RENAME other h", &["0 new h", "0 rename_from other", "0 rename_to h"]),
+        ("FLUSHALL", &[]),
+        ("RENAME h to", &["0 new to", "0 rename_from h", "0 rename_to to", "0 hexpired to"]),
+    ];
+    both_forms(|ours| {
+        for (line, right) in cases {
+            for setup in ["FLUSHALL", "HSET h a 1 keep 3", "HPEXPIRE h 5 FIELDS 1 a", "SET other v"] {
+                ours.run_line(setup);
+            }
+            ours.advance(5);
+            let mut told = ours.run_line(line).1;
+            told.extend(sweep(ours));
+            assert_eq!(told, right, "{line}");
+        }
+    });
+}
+
 #[test]
 fn the_end_of_a_hash_of_which_only_expired_fields_are_left_is_told_once_and_last() {
     let last = ["0 hdel e", "0 hexpired e", "0 del e"];
