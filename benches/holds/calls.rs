@@ -515,6 +515,7 @@ pub(crate) const CALLS: &[&str] = &[
     "! AUTH nobody wrong",
     "! CLIENT CACHING YES",
     "CLIENT GETNAME",
+    "CLIENT CAPA redirect",
     "CLIENT GETREDIR",
     "CLIENT HELP",
     "CLIENT ID",

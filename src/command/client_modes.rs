@@ -27,6 +27,16 @@ static SUBS: &[Spec] = &[
         "Whether the keys of the next command are tracked, in the modes OPTIN and OPTOUT.",
         "<YES | NO>"
     ),
+    sub!(
+        "capa",
+        -3,
+        OWN,
+        capabilities,
+        "8.0.0",
+        "O(1)",
+        "Declares what the client can handle; no capability changes anything here.",
+        "capability [capability ...]"
+    ),
     sub!("getname", 2, TELLS, get_name, "2.6.9", "O(1)", "Returns the name of this connection.", ""),
     sub!(
         "getredir",
@@ -215,6 +225,12 @@ fn set_info(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 fn no_evict(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     cx.client.handle.no_evict.store(on_off(args[2])?, Relaxed);
+    cx.out.ok();
+    Ok(())
+}
+
+/// Valkey's only capability is to be sent from a replica to its primary, and there are no replicas. It ignores others.
+fn capabilities(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.out.ok();
     Ok(())
 }

@@ -26,6 +26,7 @@ const DIFFERS: &[(&[&str], &str)] = &[
     ),
     (&["xadd"], "without IDMP and IDMPAUTO of Redis 8.6"),
     (&["slowlog|get"], "six parts for each entry, as before Redis 8.10"),
+    (&["client|capa"], "no capability changes anything: there are no replicas"),
     (&["increx"], "without NX and XX of Valkey 9.2"),
 ];
 
