@@ -154,8 +154,10 @@ fn op(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.string(key)?;
     }
     let replaces = cx.tx.is_heard(Classes::GENERIC) && cx.tx.exists(target);
+    let old = cx.replaced_type(cx.tx.db, target);
     let len = cx.tx.combine(op, target, keys)?;
     if len > 0 {
+        cx.tell_replaced(cx.tx.db, target, old, "string");
         cx.tell(Classes::STRING, "set", target);
     } else if replaces {
         cx.tell(Classes::GENERIC, "del", target);

@@ -227,6 +227,43 @@ impl Cx<'_, '_> {
         self.tx.tell(class, name, key);
     }
 
+    /// The type of the value at a plain key of a database, if a command is about to put another value there and
+    /// somebody listens to that.
+    #[inline]
+    pub fn replaced_type(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        if self.tx.is_heard(Classes::OVERWRITTEN.and(Classes::TYPE_CHANGED)) {
+            self.type_at(db, key)
+        } else {
+            None
+        }
+    }
+
+    /// The type of the value at a plain key of a database.
+    #[cold]
+    fn type_at(&self, db: usize, key: &[u8]) -> Option<&'static str> {
+        self.tx.peek_in(db, key).map(|entry| entry.type_name())
+    }
+
+    /// Tells that the value at a key is overwritten, whose type was `old`, by one of the type `new`. As in Redis, SET
+    /// and commands that store a result tell it before their own event, others behind it.
+    pub fn tell_replaced(&self, db: usize, key: &[u8], old: Option<&'static str>, new: &'static str) {
+        if let Some(old) = old {
+            self.tx.tell_in(db as u32, Classes::OVERWRITTEN, "overwritten", key);
+            if old != new {
+                self.tx.tell_in(db as u32, Classes::TYPE_CHANGED, "type_changed", key);
+            }
+        }
+    }
+
+    /// As [`Cx::tell_replaced`], with the type of the value that is at the key now.
+    pub fn tell_replaced_by_present(&self, db: usize, key: &[u8], old: Option<&'static str>) {
+        if old.is_some()
+            && let Some(new) = self.type_at(db, key)
+        {
+            self.tell_replaced(db, key, old, new);
+        }
+    }
+
     /// As [`Tx::tell_fields`].
     pub fn tell_fields<'n>(&self, name: &'static str, key: &[u8], names: impl Iterator<Item = &'n [u8]>) {
         self.tx.tell_fields(name, key, names);

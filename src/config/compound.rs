@@ -181,8 +181,12 @@ impl KeyspaceEvents {
     pub const SUBKEYSPACEITEM: Self = Self(1 << 16);
     /// `V`: publish the fields on `__subkeyspaceevent@<db>__:<event>|<key>`.
     pub const SUBKEYSPACEEVENT: Self = Self(1 << 17);
+    /// `o`: another value took the place of a key's; not part of `A`.
+    pub const OVERWRITTEN: Self = Self(1 << 18);
+    /// `c`: that value is of another type; not part of `A`.
+    pub const TYPE_CHANGED: Self = Self(1 << 19);
 
-    /// `A`: every class but `m` and `n`.
+    /// `A`: every class but `m`, `n`, `o` and `c`.
     pub const ALL: Self = Self(
         Self::GENERIC.0
             | Self::STRING.0
@@ -214,11 +218,13 @@ impl KeyspaceEvents {
         (b't', Self::STREAM),
         (b'd', Self::MODULE),
     ];
-    const OTHERS: [(u8, Self); 8] = [
+    const OTHERS: [(u8, Self); 10] = [
         (b'K', Self::KEYSPACE),
         (b'E', Self::KEYEVENT),
         (b'm', Self::KEY_MISS),
         (b'n', Self::NEW),
+        (b'o', Self::OVERWRITTEN),
+        (b'c', Self::TYPE_CHANGED),
         (b'S', Self::SUBKEYSPACE),
         (b'T', Self::SUBKEYEVENT),
         (b'I', Self::SUBKEYSPACEITEM),
@@ -236,7 +242,7 @@ impl OptionValue for KeyspaceEvents {
             events |= match known.find(|(known, _)| *known == letter) {
                 Some((_, class)) => class.0,
                 None if letter == b'A' => Self::ALL.0,
-                None => return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdnSTIV'.".to_owned()),
+                None => return Err("Invalid event class character. Use 'Ag$lshzxeKEtmdnocSTIV'.".to_owned()),
             };
         }
         Ok(Self(events))
@@ -257,7 +263,7 @@ impl OptionValue for KeyspaceEvents {
     }
 
     fn describe((): &()) -> String {
-        "letters of Ag$lshzxeKEtmdnSTIV".to_owned()
+        "letters of Ag$lshzxeKEtmdnocSTIV".to_owned()
     }
 }
 

@@ -297,7 +297,7 @@ mod tests {
                 vec![("notify-keyspace-events", "q")],
                 refused(
                     "notify-keyspace-events",
-                    "Invalid event class character. Use 'Ag$lshzxeKEtmdnSTIV'.",
+                    "Invalid event class character. Use 'Ag$lshzxeKEtmdnocSTIV'.",
                 ),
             ),
             (

@@ -220,7 +220,7 @@ options! {
         /// The percentiles that INFO latencystats reports.
         "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9], Live;
         /// Which key events are published, and how: `K` and `E` choose the channels, `S`, `T`, `I` and `V` those that
-        /// name the fields of hashes, `A` stands for all events but `m` and `n`.
+        /// name the fields of hashes, `A` stands for all events but `m`, `n`, `o` and `c`.
         "notify-keyspace-events" => notify_keyspace_events: KeyspaceEvents = KeyspaceEvents::default(), Live;
     }
 

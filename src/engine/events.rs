@@ -50,17 +50,21 @@ impl Classes {
     pub const LIST: Self = Self(1 << 11);
     /// What commands on sorted sets do (`z`).
     pub const ZSET: Self = Self(1 << 12);
+    /// Another value took the place of a key's (`o`).
+    pub const OVERWRITTEN: Self = Self(1 << 13);
+    /// That value is of another type (`c`).
+    pub const TYPE_CHANGED: Self = Self(1 << 14);
     /// The classes that no command causes. While no listener wants others, nothing is looked up for an event's sake.
     pub const RARE: Self = Self::FIELDS_EXPIRED.and(Self::EXPIRED).and(Self::EVICTED);
     /// All classes of events that have a name.
-    pub const ALL: Self = Self((1 << 13) - 1);
+    pub const ALL: Self = Self((1 << 15) - 1);
     /// What is at a key may have changed, whatever the command calls it. Its events have no name. They have the keys of
     /// commands: of an item, its partition key as text, and the name of its view. Change streams have them, too.
-    pub const CHANGED: Self = Self(1 << 13);
+    pub const CHANGED: Self = Self(1 << 15);
     /// Every key may have changed. Its events have neither a name nor a key.
-    pub const CLEARED: Self = Self(1 << 14);
+    pub const CLEARED: Self = Self(1 << 16);
     /// Not a class of events: a listener that asks for it beside [`Self::HASH`] is told which fields an event is about.
-    pub const FIELD_NAMES: Self = Self(1 << 15);
+    pub const FIELD_NAMES: Self = Self(1 << 17);
     /// The classes for which nothing is looked up.
     const SIMPLE: Self = Self::RARE.and(Self::CHANGED).and(Self::CLEARED);
 

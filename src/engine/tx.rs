@@ -220,6 +220,12 @@ impl<'a> Tx<'a> {
         self.locked.get(table, partition, self.hash(partition))
     }
 
+    /// The live entry at a plain key of a database, without noting an access.
+    pub fn peek_in(&self, db: usize, key: &[u8]) -> Option<&Entry> {
+        let found = self.locked.peek(self.space_of(db, key), key, self.hash(key));
+        found.filter(|entry| !entry.expired(self.now()))
+    }
+
     /// Whether a key exists in the current database, without noting an access.
     pub fn exists(&self, key: &[u8]) -> bool {
         self.exists_in(self.db, key)

@@ -20,7 +20,7 @@ const FIELDS: [KeyspaceEvents; 4] = [
 ];
 
 /// The classes of events that each letter of `notify-keyspace-events` stands for.
-const LETTERS: [(KeyspaceEvents, Classes); 11] = [
+const LETTERS: [(KeyspaceEvents, Classes); 13] = [
     (KeyspaceEvents::GENERIC, Classes::GENERIC),
     (KeyspaceEvents::STRING, Classes::STRING),
     (KeyspaceEvents::LIST, Classes::LIST),
@@ -32,6 +32,8 @@ const LETTERS: [(KeyspaceEvents, Classes); 11] = [
     (KeyspaceEvents::STREAM, Classes::STREAM),
     (KeyspaceEvents::KEY_MISS, Classes::MISSED),
     (KeyspaceEvents::NEW, Classes::NEW),
+    (KeyspaceEvents::OVERWRITTEN, Classes::OVERWRITTEN),
+    (KeyspaceEvents::TYPE_CHANGED, Classes::TYPE_CHANGED),
 ];
 
 /// What is told.

@@ -195,6 +195,19 @@ impl Entry {
         self.0.kind()
     }
 
+    /// Redis's name of the value's type.
+    pub fn type_name(&self) -> &'static str {
+        match self.value() {
+            ValueRef::Str(_) => "string",
+            ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
+            ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => "set",
+            ValueRef::Zset(_) | ValueRef::Boxed(Object::Zset(_)) => "zset",
+            ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
+            ValueRef::Boxed(Object::Stream(_)) => "stream",
+            ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => "list",
+        }
+    }
+
     /// Whether the string was edited in place.
     pub fn is_raw(&self) -> bool {
         self.0.is_raw()

@@ -242,3 +242,47 @@ fn who_is_told_that_a_key_has_expired_does_not_find_it() {
         }
     });
 }
+
+/// Redis 8.2 tells these; the referee is older. SET and what stores a result tell them first, others last.
+#[test]
+fn a_value_that_takes_the_place_of_another_is_told() {
+    let mut told = Told::by(Server::start(&["--notify-keyspace-events", "KAoc"]));
+    let mut check = |line: &str, right: &[&str]| {
+        let right: Vec<String> = right.iter().map(|event| format!("__keyspace@0__:{event}")).collect();
+        assert_eq!(told.run(line).1, right, "{line}");
+    };
+    for (line, right) in [
+        ("SET k v", &["k set"][..]),
+        ("SET k v", &["k overwritten", "k set"]),
+        ("RPUSH l a", &["l rpush"]),
+        ("SET l v", &["l overwritten", "l type_changed", "l set"]),
+        ("SETNX l v", &[]),
+        ("GETSET l v", &["l overwritten", "l set"]),
+        ("SETEX l 100 v", &["l overwritten", "l set", "l expire"]),
+        ("MSET k v n v", &["k overwritten", "k set", "n set"]),
+        ("APPEND k x", &["k append"]),
+        ("SETRANGE k 0 y", &["k setrange"]),
+        ("SADD s a b", &["s sadd"]),
+        ("COPY s new", &["new copy_to"]),
+        ("COPY s k REPLACE", &["k copy_to", "k overwritten", "k type_changed"]),
+        ("RENAME n new", &["n rename_from", "new rename_to", "new overwritten", "new type_changed"]),
+        ("SUNIONSTORE k s", &["k overwritten", "k sunionstore"]),
+        ("SUNIONSTORE new s", &["new overwritten", "new type_changed", "new sunionstore"]),
+        ("ZADD z 1 a", &["z zadd"]),
+        ("ZUNIONSTORE k 1 z", &["k overwritten", "k type_changed", "k zunionstore"]),
+        ("ZRANGESTORE k z 0 -1", &["k overwritten", "k zrangestore"]),
+        ("SORT s ALPHA STORE k", &["k overwritten", "k type_changed", "k sortstore"]),
+        ("BITOP NOT k l", &["k overwritten", "k type_changed", "k set"]),
+        ("SET k v PXAT 1", &["k overwritten", "k set", "k expire", "k expired"]),
+        ("SINTERSTORE s none", &["s del"]),
+        ("DEL new", &["new del"]),
+    ] {
+        check(line, right);
+    }
+    let Value::Bulk(payload) = told.client.run("DUMP z") else { panic!("no payload") };
+    told.client.call(&[b"RESTORE".as_slice(), b"l", b"0", &payload, b"REPLACE"]);
+    let right = ["restore", "overwritten", "type_changed"].map(|event| format!("__keyspace@0__:l {event}"));
+    assert_eq!(told.run("PING").1, right);
+    let shown = told.client.run("CONFIG GET notify-keyspace-events").items();
+    assert_eq!(shown[1].text(), "AKoc");
+}

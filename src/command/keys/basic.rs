@@ -1,6 +1,5 @@
 //! EXISTS, TOUCH, TYPE, DEL and UNLINK.
 
-use super::object::type_of;
 use crate::command::{Cx, Outcome};
 use crate::effect::Effect;
 use crate::engine::Classes;
@@ -36,7 +35,7 @@ pub(super) fn touch(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 
 pub(super) fn type_command(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     cx.tx.set_no_touch(true);
-    let kind = cx.tx.entry(args[1]).map(Entry::value).map_or("none", |value| type_of(&value));
+    let kind = cx.tx.entry(args[1]).map_or("none", Entry::type_name);
     cx.out.simple(kind);
     Ok(())
 }

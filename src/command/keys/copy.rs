@@ -31,8 +31,10 @@ fn rename_to(cx: &mut Cx<'_, '_>, args: &[&[u8]], replace: bool) -> Result<bool,
         return Ok(false);
     }
     let db = cx.tx.db;
+    let old = cx.replaced_type(db, to);
     cx.tx.move_key((db, from), (db, to))?;
     tell_renamed(cx, from, to);
+    cx.tell_replaced_by_present(db, to, old);
     Ok(true)
 }
 
@@ -77,10 +79,11 @@ pub(super) fn copy(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.int(0);
         return Ok(());
     }
-    let before = cx.tx.changes();
+    let (before, old) = (cx.tx.changes(), cx.replaced_type(target, to));
     cx.tx.copy_key((source, from), (target, to))?;
     cx.tx.count_changes(before, 1);
     cx.tx.tell_in(target as u32, Classes::GENERIC, "copy_to", to);
+    cx.tell_replaced_by_present(target, to, old);
     cx.out.int(1);
     Ok(())
 }

@@ -206,7 +206,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         (ttl, false) => Some(u64::try_from((now as i64).wrapping_add(ttl as i64)).unwrap_or(0)),
     };
     let Read { at, value } = read(cx, args)?;
-    let replaces = cx.tx.exists(key);
+    let (replaces, old) = (cx.tx.exists(key), cx.replaced_type(cx.tx.db, key));
     // As in Redis a replaced key counts as new; for a small set an effect of its own replaces it.
     let renews = match value {
         Value::Nothing => return make_nothing(cx, key, replaces),
@@ -243,6 +243,7 @@ pub(super) fn restore(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.tx.tell_new(db, key);
     }
     cx.tell(Classes::GENERIC, "restore", key);
+    cx.tell_replaced_by_present(cx.tx.db, key, old);
     note_age(cx, key, &options);
     cx.out.ok();
     Ok(())

@@ -12,7 +12,7 @@ mod view;
 mod walk;
 
 pub use dump::serialised;
-pub use object::{encoding_of, type_of};
+pub use object::encoding_of;
 
 use super::spec::*;
 use expire::Time;

@@ -5,19 +5,6 @@ use crate::command::{Cx, Fail, Outcome};
 use crate::store::{Entry, Object, ValueRef};
 use std::sync::atomic::Ordering::Relaxed;
 
-/// Redis's name of a value's type.
-pub fn type_of(value: &ValueRef<'_>) -> &'static str {
-    match value {
-        ValueRef::Str(_) => "string",
-        ValueRef::Hash(..) | ValueRef::Boxed(Object::Hash(_)) => "hash",
-        ValueRef::Set(..) | ValueRef::Boxed(Object::Set(_)) => "set",
-        ValueRef::Zset(_) | ValueRef::Boxed(Object::Zset(_)) => "zset",
-        ValueRef::Items(_) | ValueRef::Boxed(Object::Items(_)) => "items",
-        ValueRef::Boxed(Object::Stream(_)) => "stream",
-        ValueRef::List(_) | ValueRef::Boxed(Object::List(_)) => "list",
-    }
-}
-
 /// Redis's name of the form in which a value is stored.
 pub fn encoding_of(entry: &Entry) -> &'static str {
     match entry.value() {

@@ -1,6 +1,5 @@
 //! KEYS, SCAN and RANDOMKEY: walks over a database.
 
-use super::object::type_of;
 use crate::command::cursor::{ScanOptions, parse_cursor};
 use crate::command::{Cx, Outcome};
 use crate::engine::{StaleKeys, VIEW_DB};
@@ -88,7 +87,7 @@ pub(super) fn scan(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let options = ScanOptions::parse_keys(&args[2..])?;
     let named = |entry: &Entry| options.pattern.is_none_or(|pattern| glob_match(pattern, entry.key()));
     let kind_fits = |entry: &Entry| {
-        options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(type_of(&entry.value()).as_bytes()))
+        options.kind.is_none_or(|kind| kind.eq_ignore_ascii_case(entry.type_name().as_bytes()))
     };
     let store = &cx.tx.engine().store;
     let mut found: Vec<Vec<u8>> = Vec::new();

@@ -141,11 +141,15 @@ fn store(cx: &mut Cx<'_, '_>, op: Op, args: &[&[u8]], event: &'static str) -> Ou
     });
     drop(sets);
     let members = List::Packed { bytes: &bytes, count };
+    let old = cx.replaced_type(cx.tx.db, to);
     let changed = cx.tx.put_set(to, members, None, Renewal::Overwritten)?;
     match (count, changed) {
         (0, true) => cx.tell(Classes::GENERIC, "del", to),
         (0, false) => {}
-        _ => cx.tell(Classes::SET, event, to),
+        _ => {
+            cx.tell_replaced(cx.tx.db, to, old, "set");
+            cx.tell(Classes::SET, event, to);
+        }
     }
     cx.out.len_int(count);
     Ok(())

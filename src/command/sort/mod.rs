@@ -187,8 +187,10 @@ fn store(cx: &mut Cx<'_, '_>, key: &[u8], count: usize, entries: &[u8]) -> Outco
         }
     } else {
         cx.tx.ask(entries.len() + key.len() + EFFECT_BYTES)?;
+        let old = cx.replaced_type(cx.tx.db, key);
         cx.tx.apply(ListChange::Put { payload: entries, expire: None }.on(db, key));
         cx.tx.count_changes(before, count as u64);
+        cx.tell_replaced(cx.tx.db, key, old, "list");
         cx.tell(Classes::LIST, "sortstore", key);
     }
     cx.out.len_int(count);

@@ -71,9 +71,11 @@ pub(super) fn check_len(cx: &Cx<'_, '_>, at: u64, more: usize) -> Result<(), Fai
 #[inline]
 fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
     if given.is_some_and(|at| at <= cx.tx.now()) {
+        let old = cx.replaced_type(cx.tx.db, key);
         if cx.tx.exists(key) {
             cx.tx.apply(Effect::Delete { db: cx.db(), key });
         }
+        cx.tell_replaced(cx.tx.db, key, old, "string");
         cx.tell(Classes::STRING, "set", key);
         cx.tell(Classes::GENERIC, "expire", key);
         cx.tell(Classes::EXPIRED, "expired", key);
@@ -88,7 +90,9 @@ fn put(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], given: Option<u64>) {
 /// Sets a string with a deadline that the key may have had before.
 #[inline]
 fn set_to(cx: &mut Cx<'_, '_>, key: &[u8], value: &[u8], expire: Option<u64>) {
+    let old = cx.replaced_type(cx.tx.db, key);
     cx.tx.apply(StringChange::Set { value, expire }.on(cx.db(), key));
+    cx.tell_replaced(cx.tx.db, key, old, "string");
     cx.tell(Classes::STRING, "set", key);
 }
 

@@ -83,7 +83,9 @@ impl Stored {
         let db = cx.db();
         if self.len > 0 {
             cx.tx.ask(self.packed.len() + key.len() + EFFECT_BYTES)?;
+            let old = cx.replaced_type(cx.tx.db, key);
             cx.tx.apply(ZsetChange::Put { payload: &self.packed, expire: None }.on(db, key));
+            cx.tell_replaced(cx.tx.db, key, old, "zset");
             cx.tell(Classes::ZSET, event, key);
         } else if cx.tx.exists(key) {
             cx.tx.apply(Effect::Delete { db, key });
