@@ -104,7 +104,7 @@ fn each_wanted<E>(
         return Ok(());
     }
     let mut names = wanted.iter().peekable();
-    for (name, value) in map.iter() {
+    for (name, value) in *map {
         while names.next_if(|(wanted, _)| wanted.as_bytes() < name).is_some() {}
         match names.next_if(|(wanted, _)| wanted.as_bytes() == name) {
             Some((name, inner)) => visit(name, &value, inner)?,

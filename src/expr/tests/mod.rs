@@ -151,10 +151,10 @@ fn projections_keep_what_is_named() {
 fn a_projection_of_any_number_of_names_keeps_those_that_are_there() {
     for (there, wanted) in [(0, 20), (3, 20), (40, 5), (40, 4), (40, 60), (60, 20)] {
         // Of every three numbers the item has the first, and the projection wants the first and the second.
-        let name = |n: usize| format!("a{:03}", n);
+        let name = |n: usize| format!("a{n:03}");
         let mut builder = ItemBuilder::new();
         for n in (0..there).map(|n| 3 * n) {
-            builder.put(&name(n), &AttributeValueRef::Bool(n % 2 == 0)).unwrap();
+            builder.put(name(n), &AttributeValueRef::Bool(n % 2 == 0)).unwrap();
         }
         let item = builder.finish();
         let wanted: Vec<usize> = (0..wanted).map(|n| n / 2 * 3 + n % 2).collect();

@@ -299,11 +299,11 @@ impl Collection {
         // The chunk that the last step ended with is done again: another chunk may have been joined to it since, whose
         // deadline has not been computed.
         let first = self.chunks.range::<[u8], _>(up_to(from)).next_back().map(|(first, _)| first.clone())?;
-        let (mut seen, mut last) = (0, None);
+        let (mut seen, mut last) = (0, None::<&Separator>);
         let chunks = self.chunks.range_mut::<[u8], _>((Included(&first[..]), Unbounded));
         for (done, (separator, chunk)) in chunks.enumerate() {
             if done > 1 && seen >= most {
-                return last.map(Separator::clone);
+                return last.cloned();
             }
             let earliest = packed_items(&chunk.packed).filter_map(|e| deadline_of(e.item)).min();
             chunk.deadline = earliest.map_or(NEVER, second_of);
