@@ -375,34 +375,39 @@ fn has_order_of_its_own(command: &[Vec<u8>]) -> bool {
 }
 
 /// Every key of both databases with its type, value and deadline, as text.
-pub(crate) fn contents(client: &mut Client) -> String {
+pub(crate) fn contents(run: &mut dyn FnMut(&str) -> Value) -> String {
     let mut out = String::new();
     for database in 0..2 {
-        client.run(&format!("SELECT {database}"));
-        let mut keys = client.run("KEYS *").items();
+        run(&format!("SELECT {database}"));
+        let mut keys = run("KEYS *").items();
         keys.sort();
         for key in keys {
             let key = key.text();
-            let kind = client.run(&format!("TYPE {key}")).text();
+            let kind = run(&format!("TYPE {key}")).text();
             let value = match kind.as_str() {
-                "hash" => client.run(&format!("HGETALL {key}")),
-                "set" => client.run(&format!("SMEMBERS {key}")),
-                "zset" => client.run(&format!("ZRANGE {key} 0 -1 WITHSCORES")),
+                "hash" => run(&format!("HGETALL {key}")),
+                "set" => run(&format!("SMEMBERS {key}")),
+                "zset" => run(&format!("ZRANGE {key} 0 -1 WITHSCORES")),
                 "stream" => {
                     for command in ["XINFO STREAM", "XPENDING"] {
                         let group = if command == "XPENDING" { " group" } else { "" };
-                        writeln!(out, "{}", client.run(&format!("{command} {key}{group}"))).unwrap();
+                        writeln!(out, "{}", run(&format!("{command} {key}{group}"))).unwrap();
                     }
-                    client.run(&format!("XRANGE {key} - +"))
+                    run(&format!("XRANGE {key} - +"))
                 }
-                "list" => Value::Bulk(client.run(&format!("LRANGE {key} 0 -1")).to_string().into_bytes()),
-                _ => client.run(&format!("GET {key}")),
+                "list" => Value::Bulk(run(&format!("LRANGE {key} 0 -1")).to_string().into_bytes()),
+                _ => run(&format!("GET {key}")),
             };
-            let time = client.run(&format!("PEXPIRETIME {key}"));
+            let time = run(&format!("PEXPIRETIME {key}"));
             writeln!(out, "{database} {key} {kind} {} {time}", value.sorted()).unwrap();
         }
     }
     out
+}
+
+fn all(server: &Server) -> String {
+    let mut client = server.client();
+    contents(&mut |line| client.run(line))
 }
 
 fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
@@ -417,7 +422,7 @@ fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
             theirs.crash();
             (our_clients, their_clients) = (connect(&ours), connect(&theirs));
             history.push("-- killed and started again".to_owned());
-            let (our, their) = (contents(&mut ours.client()), contents(&mut theirs.client()));
+            let (our, their) = (all(&ours), all(&theirs));
             assert_eq!(
                 our,
                 their,
@@ -438,7 +443,7 @@ fn random_commands(mut ours: Server, mut theirs: Server, proto: u8) {
             history[history.len().saturating_sub(100)..].join("\n")
         );
     }
-    assert_eq!(contents(&mut ours.client()), contents(&mut theirs.client()));
+    assert_eq!(all(&ours), all(&theirs));
 }
 
 /// At `everysec` the referee may delay writes while it syncs, and a kill then loses them.
@@ -459,4 +464,47 @@ fn the_same_replies_in_resp3() {
 #[test]
 fn the_referee_twice() {
     random_commands(Server::referee(&REFEREE_FLAGS), Server::referee(&REFEREE_FLAGS), 2);
+}
+
+/// Templates that add an element of some KB, which stands for `X`.
+const LARGE: [&str; 7] =
+    ["RPUSH l X", "SADD y X", "ZADD z d X", "HSET h f X", "SET k X", "XADD s J f X", "GEOADD z r r X"];
+
+/// Keys of every type are evicted between other commands and while checkpoints are written.
+#[test]
+fn what_was_evicted_is_not_there_after_a_restart() {
+    let mut random = Random::from_environment("evicted");
+    let mut server = Server::start(&FLAGS);
+    for policy in ["allkeys-random", "allkeys-lru", "volatile-ttl", "volatile-lfu"] {
+        let mut client = server.client();
+        let used: u64 = server.info("used_memory").parse().unwrap();
+        assert!(
+            client
+                .run(&format!("CONFIG SET maxmemory-policy {policy} maxmemory {}", used + (1 << 19)))
+                .is_ok()
+        );
+        for step in 0..3000 {
+            let mut command = command(&mut random, step);
+            if random.one_in(3) {
+                command = filled(random.pick(&LARGE), &mut random, step);
+                let element = format!("{step:09}").repeat(600).into_bytes();
+                command.iter_mut().filter(|word| *word == b"X").for_each(|word| word.clone_from(&element));
+            }
+            client.call(&command);
+            if random.one_in(400) {
+                // A checkpoint that is already being written is as good.
+                server.client().run("BGSAVE");
+            }
+        }
+        assert_ne!(server.info("evicted_keys"), "0", "{policy}");
+        assert!(server.client().run("CONFIG SET maxmemory 0").is_ok());
+        let before = all(&server);
+        if random.one_in(2) {
+            server.crash();
+        } else {
+            server.restart();
+        }
+        assert_eq!(all(&server), before, "{policy}");
+        assert!(server.client().run("FLUSHALL").is_ok());
+    }
 }

@@ -8,9 +8,10 @@ use itemory::engine::Engine;
 use itemory::env::{Clock, CrashMode, SimDisk};
 use itemory::node::ClientHandle;
 use itemory::resp::{Batch, Decoder, InputLimits, Proto, Reply};
-use itemory::session::{Stop, Worker};
+use itemory::session::{Stop, WaitEnd, Worker};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::JoinHandle;
 
 /// The time on the clock at the start, in ms since the epoch.
 const START: u64 = 1_700_000_000_000;
@@ -28,6 +29,8 @@ struct Running {
     server: Arc<Server>,
     worker: Worker,
     clients: Vec<Client>,
+    /// A checkpoint that is written while commands run.
+    checkpoint: Option<JoinHandle<()>>,
 }
 
 impl InProcess {
@@ -60,24 +63,48 @@ impl InProcess {
 
     fn open(&mut self) {
         let clock = Clock::manual(self.clock);
-        let now = clock.instant();
         let engine = Arc::new(Engine::on_disk(Arc::clone(&self.settings), clock, self.disk.shared()));
         engine.recover().unwrap();
         let config = Config::new((*self.settings).clone(), None);
         let server = Arc::new(Server::new(engine, Arc::new(config)));
-        let clients = (0..self.clients)
-            .map(|n| {
-                let address = format!("127.0.0.1:{n}");
-                let id = server.next_client_id();
-                let handle = ClientHandle::new(id, address.clone(), address, false, now);
-                Client::new(Arc::new(handle), true)
-            })
-            .collect();
-        self.running = Some(Running { worker: Worker::new(Arc::clone(&server), 0), server, clients });
+        let clients = connected(&server, self.clients);
+        let worker = Worker::new(Arc::clone(&server), 0);
+        self.running = Some(Running { worker, server, clients, checkpoint: None });
+    }
+
+    /// Closes all connections and connects again.
+    pub(crate) fn reconnect(&mut self) {
+        let running = self.running.as_mut().unwrap();
+        running.clients = connected(&running.server, self.clients);
+    }
+
+    /// Writes a checkpoint on a thread of its own, once the one before is written.
+    pub(crate) fn checkpoint_beside(&mut self) {
+        let running = self.running.as_mut().unwrap();
+        running.end_checkpoint();
+        let engine = Arc::clone(&running.server.engine);
+        running.checkpoint = Some(std::thread::spawn(move || engine.save().unwrap()));
     }
 }
 
+fn connected(server: &Server, clients: usize) -> Vec<Client> {
+    let now = server.engine.clock.instant();
+    let connect = |n| {
+        let address = format!("127.0.0.1:{n}");
+        let handle = ClientHandle::new(server.next_client_id(), address.clone(), address, false, now);
+        Client::new(Arc::new(handle), true)
+    };
+    (0..clients).map(connect).collect()
+}
+
 impl Running {
+    fn end_checkpoint(&mut self) {
+        if let Some(checkpoint) = self.checkpoint.take() {
+            checkpoint.join().unwrap();
+        }
+    }
+
+    /// A command that would wait has its time up at once.
     fn call(&mut self, client: usize, command: &[String]) -> Value {
         let mut request = Wire::encode(command);
         let mut batch = Batch::new();
@@ -90,6 +117,10 @@ impl Running {
             let args: Vec<&[u8]> = command.iter().map(String::as_bytes).collect();
             self.worker.run_long(client, &args, &mut out);
         }
+        if let Some(parked) = client.parked.take() {
+            parked.leave(&self.server.engine.store, 0..parked.lines());
+            self.worker.end_wait(client, &parked, WaitEnd::TimedOut, &mut out);
+        }
         self.server.engine.settle().unwrap();
         Value::parse(&out.since(0))
     }
@@ -101,7 +132,8 @@ impl Subject for InProcess {
     }
 
     fn reopen(&mut self, how: Reopen) {
-        let running = self.running.take().unwrap();
+        let mut running = self.running.take().unwrap();
+        running.end_checkpoint();
         if how == Reopen::Orderly {
             running.server.engine.close().unwrap();
         }
@@ -113,7 +145,9 @@ impl Subject for InProcess {
     }
 
     fn checkpoint(&mut self) {
-        self.running.as_mut().unwrap().server.engine.save().unwrap();
+        let running = self.running.as_mut().unwrap();
+        running.end_checkpoint();
+        running.server.engine.save().unwrap();
     }
 
     fn now(&self) -> u64 {

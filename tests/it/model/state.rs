@@ -1,18 +1,24 @@
-//! The model: two databases of strings, hashes and streams with deadlines, and clients with transactions.
+//! The model: two databases of values of every type with deadlines, and clients with transactions.
 
+use super::collections::{List, Members, Ranked};
 use crate::harness::Value;
 use std::collections::BTreeMap;
 
 #[derive(Clone, Debug, PartialEq)]
-enum Data {
+pub(super) enum Data {
     Text(String),
     Hash(BTreeMap<String, String>),
     Stream(Stream),
+    List(List),
+    Set(Members),
+    Zset(Ranked),
+    /// A HyperLogLog. So few elements are estimated exactly.
+    Counted(Members),
 }
 
 /// A stream whose identifiers are `n-0`, and whose only field is `f`.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Stream {
+pub(super) struct Stream {
     entries: BTreeMap<u64, String>,
     last: u64,
     /// The only group: the last identifier that it has read, and the consumers of pending entries.
@@ -20,9 +26,9 @@ struct Stream {
 }
 
 #[derive(Clone, Debug, PartialEq)]
-struct Entry {
-    data: Data,
-    expires: Option<u64>,
+pub(super) struct Entry {
+    pub(super) data: Data,
+    pub(super) expires: Option<u64>,
 }
 
 #[derive(Clone, Default)]
@@ -41,19 +47,19 @@ pub(super) struct Model {
     last_change: u64,
 }
 
-fn ok() -> Value {
+pub(super) fn ok() -> Value {
     Value::Simple(b"OK".to_vec())
 }
 
-fn error(text: &str) -> Value {
+pub(super) fn error(text: &str) -> Value {
     Value::Error(text.as_bytes().to_vec())
 }
 
-fn bulk(text: &str) -> Value {
+pub(super) fn bulk(text: &str) -> Value {
     Value::Bulk(text.as_bytes().to_vec())
 }
 
-fn wrong_type() -> Value {
+pub(super) fn wrong_type() -> Value {
     error("WRONGTYPE Operation against a key holding the wrong kind of value")
 }
 
@@ -119,7 +125,7 @@ impl Model {
         Value::Array(queue.iter().map(|command| self.run(client, command, now)).collect())
     }
 
-    fn get(&self, database: usize, key: &str) -> Option<&Entry> {
+    pub(super) fn get(&self, database: usize, key: &str) -> Option<&Entry> {
         self.databases[database].get(key)
     }
 
@@ -132,12 +138,12 @@ impl Model {
         self.changes.insert((database, key.to_owned()), self.last_change);
     }
 
-    fn put(&mut self, database: usize, key: &str, data: Data, expires: Option<u64>) {
+    pub(super) fn put(&mut self, database: usize, key: &str, data: Data, expires: Option<u64>) {
         self.changed(database, key);
         self.databases[database].insert(key.to_owned(), Entry { data, expires });
     }
 
-    fn remove(&mut self, database: usize, key: &str) -> bool {
+    pub(super) fn remove(&mut self, database: usize, key: &str) -> bool {
         let there = self.databases[database].remove(key).is_some();
         if there {
             self.changed(database, key);
@@ -200,9 +206,12 @@ impl Model {
             }
             ["TYPE", key] => Value::Simple(match self.get(db, key).map(|e| &e.data) {
                 None => b"none".to_vec(),
-                Some(Data::Text(_)) => b"string".to_vec(),
+                Some(Data::Text(_) | Data::Counted(_)) => b"string".to_vec(),
                 Some(Data::Hash(_)) => b"hash".to_vec(),
                 Some(Data::Stream(_)) => b"stream".to_vec(),
+                Some(Data::List(_)) => b"list".to_vec(),
+                Some(Data::Set(_)) => b"set".to_vec(),
+                Some(Data::Zset(_)) => b"zset".to_vec(),
             }),
             ["PEXPIRETIME", key] => Value::Int(match self.get(db, key) {
                 None => -2,
@@ -240,7 +249,16 @@ impl Model {
                 self.remove(db, key);
                 reply
             }
-            other => panic!("not in the model: {other:?}"),
+            // A copy by its payload.
+            ["EVAL", _, "2", from, to, millis] => match self.get(db, from).cloned() {
+                None => Value::Int(0),
+                Some(entry) => {
+                    let millis: u64 = millis.parse().unwrap();
+                    self.put(db, to, entry.data, (millis > 0).then_some(now + millis));
+                    Value::Int(1)
+                }
+            },
+            words => self.collection(db, words),
         }
     }
 
