@@ -7,6 +7,7 @@ use proptest::collection::{btree_map, btree_set, vec};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 
 /// A referee that checks every byte of what it restores.
 fn referee() -> Server {
@@ -299,4 +300,26 @@ fn payloads_that_are_wrong_get_the_same_words() {
         assert_eq!(theirs, ours);
         assert_eq!(theirs, "ERR Bad data format");
     }
+}
+
+/// What a payload of functions begins with.
+const FUNCTIONS: u8 = 245;
+
+/// Fuzzing begins with sound payloads of every type that is read, so it reaches what is behind each of them.
+#[test]
+fn there_is_a_sound_seed_for_the_payloads_of_every_type() {
+    let (mut kinds, mut unsound) = (BTreeSet::new(), Vec::new());
+    for file in std::fs::read_dir("fuzz/seeds/dump").unwrap() {
+        let path = file.unwrap().path();
+        let mut payload = std::fs::read(&path).unwrap();
+        let kind = payload[0];
+        payload.extend([11, 0].iter().chain(&[0; 8]));
+        if kind != FUNCTIONS && rdb::decode_unsigned_dump(&payload).is_err() {
+            unsound.push(path);
+        }
+        kinds.insert(kind);
+    }
+    assert!(unsound.is_empty(), "{unsound:?}");
+    let every = (0..=5).chain(9..=25).chain([FUNCTIONS]);
+    assert_eq!(kinds, every.collect());
 }
