@@ -496,7 +496,9 @@ fn what_was_evicted_is_not_there_after_a_restart() {
                 server.client().run("BGSAVE");
             }
         }
-        assert_ne!(server.info("evicted_keys"), "0", "{policy}");
+        // There may be no key with a deadline when memory is short.
+        let evicts = policy.starts_with("allkeys");
+        assert!(!evicts || server.info("evicted_keys") != "0", "{policy}");
         assert!(server.client().run("CONFIG SET maxmemory 0").is_ok());
         let before = all(&server);
         if random.one_in(2) {
