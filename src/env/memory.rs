@@ -267,11 +267,10 @@ pub fn allocator_report() -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        APART, Allocator, BALANCE, PLACES, allocator_report, allocator_stats, apart, class_bytes, purge,
-        purge_own, thread_bytes,
+        Allocator, PLACES, allocator_report, allocator_stats, apart, class_bytes, purge, purge_own,
+        thread_bytes,
     };
     use std::alloc::{GlobalAlloc, Layout};
-    use std::sync::atomic::Ordering::Relaxed;
     use tikv_jemallocator::Jemalloc;
 
     #[test]
@@ -353,7 +352,7 @@ mod tests {
         });
     }
 
-    /// Other tests may do something apart at the same time, so only this thread's count can be compared exactly.
+    /// Other tests may do something apart at the same time, so only this thread's counts can be compared.
     fn counted_apart() {
         let (before, layout) = (thread_bytes(), Layout::new::<[u64; 20]>());
         // SAFETY: the layout has a size, and the pointer is used with it.
@@ -363,7 +362,6 @@ mod tests {
                 (Allocator.alloc(layout), thread_bytes() - before)
             });
             assert_eq!((grown, thread_bytes()), (160, before));
-            assert!(BALANCE[APART].0.load(Relaxed) >= 160);
             assert_eq!(counted_steps(), [320, 480, 320, 0]);
             let freed = apart(|| {
                 let before = thread_bytes();
