@@ -11,6 +11,7 @@ pub mod config;
 pub mod env;
 
 // Rooms of number 1.
+pub mod acl;
 pub mod item;
 pub mod resp;
 pub mod value;

@@ -1,6 +1,6 @@
 //! The `itemory` server binary.
 
-use itemory::command::{Registry, Server};
+use itemory::command::{Registry, Server, load_users};
 use itemory::config::{Config, Invocation, Loaded};
 use itemory::engine::Engine;
 use itemory::env::{Clock, OsDisk, process};
@@ -83,6 +83,9 @@ fn serve(loaded: Loaded) -> ExitCode {
     };
     let engine = Engine::on_disk(settings, Clock::System, OsDisk::shared());
     let server = Arc::new(Server::with_registry(Arc::new(engine), Arc::new(loaded.config), registry));
+    if let Err(error) = load_users(&server) {
+        return fail(error);
+    }
     match server::run(&server) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

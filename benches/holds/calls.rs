@@ -509,7 +509,7 @@ pub(crate) const CALLS: &[&str] = &[
     "! ACL LOAD",
     "ACL LOG",
     "! ACL SAVE",
-    "! ACL SETUSER ada",
+    "ACL SETUSER ada",
     "ACL USERS",
     "ACL WHOAMI",
     "! AUTH nobody wrong",

@@ -164,7 +164,7 @@ pub(super) fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
             reply_lines(cx, args, chosen);
         }
         options => {
-            let filter = Filter::parse(options, false)?;
+            let filter = Filter::parse(cx.server, options, false)?;
             let (own, now) = (cx.client.handle.id, cx.server.engine.clock.instant());
             reply_lines(cx, args, clients.iter().filter(|client| filter.fits(client, own, now)));
         }
@@ -195,12 +195,13 @@ struct Filter<'a> {
     addr: Option<&'a [u8]>,
     laddr: Option<&'a [u8]>,
     class: Option<Class>,
+    user: Option<&'a [u8]>,
     max_age: Option<i64>,
     keep_self: bool,
 }
 
 impl<'a> Filter<'a> {
-    fn parse(args: &[&'a [u8]], keep_self: bool) -> Result<Self, Fail> {
+    fn parse(server: &Server, args: &[&'a [u8]], keep_self: bool) -> Result<Self, Fail> {
         let mut filter = Self { keep_self, ..Self::default() };
         let mut rest = args;
         while let [option, value, more @ ..] = rest {
@@ -229,10 +230,10 @@ impl<'a> Filter<'a> {
                 b"addr" => filter.addr = Some(value),
                 b"laddr" => filter.laddr = Some(value),
                 b"user" => {
-                    // All clients belong to the one user.
-                    if value != b"default" {
+                    if server.users.get(value).is_none() {
                         return Err(Fail::about("ERR No such user '", value, "'"));
                     }
+                    filter.user = Some(value);
                 }
                 b"skipme" if eq(value, "yes") => filter.keep_self = true,
                 b"skipme" if eq(value, "no") => filter.keep_self = false,
@@ -248,6 +249,7 @@ impl<'a> Filter<'a> {
             && self.addr.is_none_or(|addr| addr == client.addr.as_bytes())
             && self.laddr.is_none_or(|addr| addr == client.laddr.as_bytes())
             && self.class.is_none_or(|class| class == Class::of(client))
+            && self.user.is_none_or(|user| user == client.names.lock().user)
             && self.max_age.is_none_or(|least| age >= least)
             && !(self.keep_self && client.id == own)
     }
@@ -258,7 +260,7 @@ pub(super) fn kill(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let filter = if old_form {
         Filter { addr: Some(args[2]), ..Filter::default() }
     } else {
-        Filter::parse(&args[2..], true)?
+        Filter::parse(cx.server, &args[2..], true)?
     };
     let own = cx.client.handle.id;
     let now = cx.server.engine.clock.instant();

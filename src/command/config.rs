@@ -120,7 +120,8 @@ fn reset_stat(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
 }
 
 fn rewrite(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.server.config.rewrite().map_err(|error| failed(&error))?;
+    let users = super::acl::config_lines(cx.server, cx.settings);
+    cx.server.config.rewrite(&users).map_err(|error| failed(&error))?;
     cx.out.ok();
     Ok(())
 }

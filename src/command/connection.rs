@@ -1,10 +1,11 @@
 //! Commands about the connection itself: HELLO, AUTH, PING, ECHO, SELECT, RESET, QUIT.
 
 use super::spec::*;
-use super::{Client, Cx, Fail, Outcome, acl_log, eq, fail, parse_small_int};
-use crate::node::{ReplyMode, end_transaction};
+use super::{Client, Cx, Fail, Outcome, acl, eq, fail, parse_small_int};
+use crate::node::{DEFAULT_USER, ReplyMode, end_transaction};
 use crate::resp::Proto;
 use crate::store::shown;
+use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 const ALWAYS: u64 =
@@ -99,7 +100,7 @@ fn hello(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     if let Some((user, password)) = options.auth {
         authenticate(cx, args[0], user, password)?;
     }
-    if !cx.client.authenticated && !cx.settings.requirepass.is_empty() {
+    if !cx.client.authenticated && !cx.server.users.is_open() {
         return Err(Fail::new(
             "NOAUTH HELLO must be called with the client already authenticated, otherwise the HELLO AUTH \
              <user> <pass> option can be used to authenticate the client and select the RESP protocol \
@@ -154,33 +155,27 @@ pub(super) fn is_printable(text: &[u8]) -> bool {
     text.iter().all(|byte| (b'!'..=b'~').contains(byte))
 }
 
-/// Compares two secrets. For texts of equal length the duration does not depend on where they differ.
-fn same_secret(one: &[u8], other: &[u8]) -> bool {
-    one.len() == other.len() && one.iter().zip(other).fold(0, |acc, (a, b)| acc | (a ^ b)) == 0
-}
-
 fn authenticate(cx: &mut Cx<'_, '_>, command: &[u8], user: &[u8], password: &[u8]) -> Result<(), Fail> {
-    let expected = cx.settings.requirepass.as_bytes();
-    if user != b"default" || !(expected.is_empty() || same_secret(expected, password)) {
+    let Some(user) = cx.server.users.authenticate(user, password) else {
         cx.server.counts.auth_failures.fetch_add(1, Relaxed);
-        acl_log::note_auth(cx, command, user);
+        acl::note_auth(cx, command, user);
         return Err(Fail::new("WRONGPASS invalid username-password pair or user is disabled."));
-    }
+    };
     cx.client.authenticated = true;
-    cx.client.handle.names.lock().user = user.to_vec();
+    cx.client.become_user(&cx.server.users, user);
     Ok(())
 }
 
 fn auth(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let (user, password) = match args {
         [_, password] => {
-            if cx.settings.requirepass.is_empty() {
+            if cx.server.users.default_user().rules().needs_no_password() {
                 return Err(Fail::new(
                     "ERR AUTH <password> called without any password configured for the default user. Are you \
                      sure your configuration is correct?",
                 ));
             }
-            (&b"default"[..], *password)
+            (DEFAULT_USER, *password)
         }
         [_, user, password] => (*user, *password),
         _ => return Err(fail::SYNTAX),
@@ -246,18 +241,16 @@ fn forget(cx: &mut Cx<'_, '_>) {
     if cx.client.reply_mode == ReplyMode::Off {
         cx.client.set_reply_mode(ReplyMode::On);
     }
+    let users = &cx.server.users;
+    cx.client.become_user(users, Arc::clone(users.default_user()));
     let Client { handle, authenticated, .. } = &mut *cx.client;
-    *authenticated = cx.settings.requirepass.is_empty();
+    *authenticated = users.is_open();
     handle.no_evict.store(false, Relaxed);
     handle.no_touch.store(false, Relaxed);
     if handle.monitor.swap(false, Relaxed) {
         cx.server.monitors.fetch_sub(1, Relaxed);
     }
-    {
-        let mut names = handle.names.lock();
-        names.name.clear();
-        names.user = b"default".to_vec();
-    }
+    handle.names.lock().name.clear();
     cx.client.select(0);
 }
 

@@ -146,7 +146,8 @@ fn crash(_cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
 }
 
 fn rewrite_config(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    match cx.server.config.rewrite() {
+    let users = super::acl::config_lines(cx.server, cx.settings);
+    match cx.server.config.rewrite(&users) {
         Ok(()) => cx.out.ok(),
         Err(error) => return Err(Fail::text(format!("ERR CONFIG-REWRITE-FORCE-ALL failed: {error}"))),
     }

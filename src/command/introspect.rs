@@ -1,7 +1,8 @@
 //! COMMAND: the command table as clients see it.
 
 use super::fail;
-use super::registry::{keys_of, shown_subs, sorted};
+use super::key_uses::{FoundKey, keys_with_flags};
+use super::registry::{shown_subs, sorted};
 use super::spec::*;
 use super::{Command, Cx, Fail, Outcome, eq, help::help};
 use crate::resp::Reply;
@@ -257,19 +258,6 @@ fn notes_of(command: &Command) -> Option<&'static str> {
     }
 }
 
-/// The flags of a key whose specification says that they depend on the arguments.
-fn flags_of_key(command: &Command, key: &KeySpec, args: &[&[u8]]) -> &'static [&'static str] {
-    const READ_AND_CHANGE: &[&str] = &["RW", "access", "update"];
-    let has = |words: &[&str]| args[2..].iter().any(|arg| words.iter().any(|word| eq(arg, word)));
-    match command.full_name.as_str() {
-        "set" if has(&["GET"]) => READ_AND_CHANGE,
-        "set" => &["OW", "update"],
-        "bitfield" if has(&["SET", "INCRBY"]) => READ_AND_CHANGE,
-        "bitfield" => &["RO", "access"],
-        _ => key.flags,
-    }
-}
-
 fn reply_command(out: &mut Reply, command: &Command) {
     let spec = command.spec;
     out.array(10);
@@ -360,11 +348,8 @@ fn list(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// A key's position among the arguments, and its flags.
-type FoundKey = (usize, &'static [&'static str]);
-
 /// The keys of the command that begins with the third argument.
-fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
+fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<SmallVec<[FoundKey; 4]>, Fail> {
     let args = &args[2..];
     let invalid = Fail::new("ERR Invalid arguments specified for command");
     let registry = cx.server.registry;
@@ -379,25 +364,13 @@ fn keys_in(cx: &Cx<'_, '_>, args: &[&[u8]]) -> Result<Vec<FoundKey>, Fail> {
     if command.check_arity(args.len()).is_err() {
         return Err(Fail::new("ERR Invalid number of arguments specified for command"));
     }
-    let mut found = Vec::new();
-    if let (Some(find), Some(key)) = (command.spec.item_keys, command.spec.keys.first()) {
-        // For keys of tables, a table's schema may decide which arguments are keys.
-        find(&cx.tx.engine().tables, args, &mut |item| found.push((item.arg, key.flags)));
-        if !found.is_empty() {
-            return Ok(found);
-        }
+    let found = keys_with_flags(&cx.tx.engine().tables, command, args);
+    let is_optional = command.has(flag::NO_MANDATORY_KEYS);
+    match found {
+        Some(found) if is_optional || !found.is_empty() => Ok(found),
+        None if is_optional => Ok(SmallVec::new()),
+        _ => Err(invalid),
     }
-    for key in command.spec.keys {
-        let mut positions = SmallVec::new();
-        let Some(()) = keys_of(key, args, &mut positions) else {
-            return if command.has(flag::NO_MANDATORY_KEYS) { Ok(Vec::new()) } else { Err(invalid) };
-        };
-        found.extend(positions.iter().map(|at| (*at, flags_of_key(command, key, args))));
-    }
-    if found.is_empty() && !command.has(flag::NO_MANDATORY_KEYS) {
-        return Err(invalid);
-    }
-    Ok(found)
 }
 
 fn get_keys(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {

@@ -8,7 +8,6 @@
 #![allow(clippy::unnecessary_wraps)]
 
 mod acl;
-mod acl_log;
 mod admin;
 mod args;
 mod bitmaps;
@@ -36,6 +35,7 @@ mod hot_keys;
 mod info;
 mod introspect;
 mod items;
+mod key_uses;
 pub mod keys;
 mod latency;
 mod lists;
@@ -67,6 +67,7 @@ mod views;
 mod waiting;
 mod zsets;
 
+pub use acl::{check_rights, load_users};
 pub use args::{eq, parse_float, parse_int, parse_small_int, parse_timeout_ms, parse_timeout_seconds};
 pub use cursor::{ScanOptions, parse_cursor};
 pub use fail::Fail;

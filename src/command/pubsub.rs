@@ -5,7 +5,7 @@
 //! array, which the others follow behind the reply of EXEC.
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome, help::help};
+use super::{Cx, Fail, Outcome, acl, help::help};
 use crate::node::{ChannelKind, Publication, Roster, output};
 use crate::resp::{Proto, Reply};
 use crate::store::shown;
@@ -187,6 +187,7 @@ fn change(cx: &mut Cx<'_, '_>, kind: ChannelKind, name: Option<&[u8]>, subscribe
 
 fn subscribe(cx: &mut Cx<'_, '_>, kind: ChannelKind, args: &[&[u8]]) -> Outcome {
     args[1..].iter().enumerate().for_each(|(at, name)| change(cx, kind, Some(name), true, at == 0));
+    acl::subscribed(cx);
     Ok(())
 }
 

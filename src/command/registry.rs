@@ -26,8 +26,16 @@ fn only_key(spec: &Spec) -> usize {
     }
 }
 
+/// Full names and specs by id, while commands get their ids.
+#[derive(Default)]
+struct Listed {
+    names: Vec<String>,
+    specs: Vec<&'static Spec>,
+}
+
 impl Command {
-    fn new(spec: &'static Spec, parent: Option<(&Spec, usize)>, names: &mut Vec<String>) -> Self {
+    fn new(spec: &'static Spec, parent: Option<(&Spec, usize)>, into: &mut Listed) -> Self {
+        let Listed { names, specs } = into;
         let (full_name, id) = match parent {
             Some((parent, id)) if parent.has(flag::HIDDEN_SUBS) => (parent.name.to_owned(), id),
             Some((parent, _)) => (format!("{}|{}", parent.name, spec.name), names.len()),
@@ -35,8 +43,9 @@ impl Command {
         };
         if id == names.len() {
             names.push(full_name.clone());
+            specs.push(spec);
         }
-        let subs = spec.subs.iter().map(|s| (s.name.as_bytes(), Self::new(s, Some((spec, id)), names)));
+        let subs = spec.subs.iter().map(|s| (s.name.as_bytes(), Self::new(s, Some((spec, id)), into)));
         Self { subs: subs.collect(), spec, full_name, id, only_key: only_key(spec) }
     }
 
@@ -208,13 +217,13 @@ impl Registry {
     /// The registry of some families.
     pub(super) fn of(families: &[&'static [Spec]]) -> Self {
         let mut by_name = AHashMap::new();
-        let mut names = Vec::new();
+        let mut listed = Listed::default();
         for spec in families.iter().flat_map(|family| family.iter()) {
-            let command = Command::new(spec, None, &mut names);
+            let command = Command::new(spec, None, &mut listed);
             let before = by_name.insert(Box::from(spec.name.as_bytes()), command);
             debug_assert!(before.is_none(), "two commands are called {}", spec.name);
         }
-        Self { by_name, names }
+        Self { by_name, names: listed.names, specs: listed.specs }
     }
 
     /// The number of commands and subcommands; every id is less.

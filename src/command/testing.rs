@@ -69,7 +69,7 @@ mod harness {
             let now = self.server.engine.clock.instant();
             let handle = Arc::new(ClientHandle::new(id, addr, laddr, false, now));
             self.server.clients.lock().insert(id, Arc::clone(&handle));
-            Client::new(handle, true)
+            Client::new(handle, &self.server.users)
         }
 
         /// Takes the messages that were pushed to a client.
@@ -118,6 +118,7 @@ mod harness {
             let engine = &self.server.engine;
             let held = engine.store.lock_all(Mode::Write, engine.clock.now_ms());
             engine.reconfigure(&self.server.config.snapshot(), &held).unwrap();
+            self.server.configure(&self.server.config.snapshot());
             drop(held);
             self.server.engine.evict_at_once();
         }

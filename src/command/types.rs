@@ -182,6 +182,8 @@ pub struct Registry {
     pub(super) by_name: AHashMap<Box<[u8]>, Command>,
     /// Full names by id.
     pub(super) names: Vec<String>,
+    /// Specs by id. Users' rules name commands as these do, whatever `rename-command` made of them.
+    pub(super) specs: Vec<&'static Spec>,
 }
 
 /// A client of a server with this command table.

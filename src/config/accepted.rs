@@ -212,11 +212,7 @@ options! {
         "cluster-announce-bus-port" => cluster_announce_bus_port: u16 [int(0, 65535)] = 0, Live;
     }
 
-    section "Users and modules", Some("There are no users beside the default one, and no modules.") => {
-        /// The file of users.
-        "aclfile" => aclfile: String = String::new(), Fixed;
-        /// The channels of a new user.
-        "acl-pubsub-default" => acl_pubsub_default: Word [&["allchannels", "resetchannels"]] = Word("resetchannels"), Live;
+    section "Modules", Some("There are no modules.") => {
         /// Who may load modules.
         "enable-module-command" => enable_module_command: Word [&["no", "yes", "local"]] = Word("no"), Fixed;
     }

@@ -45,6 +45,14 @@ macro_rules! choices {
 }
 
 choices! {
+    /// Which channels new users may use.
+    NewUserChannels {
+        /// All.
+        All = "allchannels",
+        /// None.
+        None = "resetchannels",
+    }
+
     /// When the log is forced to the disk.
     AppendFsync {
         /// Once a second, in the background.

@@ -147,10 +147,10 @@ impl Config {
 
     /// CONFIG REWRITE: brings the file up to date, keeping its comments and its order, and replaces it in one step.
     /// Blocks for reading, writing and syncing one small file.
-    pub fn rewrite(&self) -> Result<(), ConfigError> {
+    pub fn rewrite(&self, users: &[String]) -> Result<(), ConfigError> {
         let file = self.file.as_deref().ok_or(ConfigError::NoFile)?;
         let _turn = self.changing.lock();
-        rewrite::rewrite_file(file, &self.snapshot())
+        rewrite::rewrite_file(file, &self.snapshot(), users)
             .map_err(|error| ConfigError::Rewrite(super::error::reason(&error)))
     }
 }
@@ -382,7 +382,7 @@ mod tests {
 
     #[test]
     fn rewriting_needs_a_file() {
-        let error = config().rewrite().unwrap_err();
+        let error = config().rewrite(&[]).unwrap_err();
         assert_eq!(error.to_string(), "The server is running without a config file");
     }
 

@@ -16,11 +16,13 @@ mod reader;
 mod rewrite;
 mod settings;
 mod spec;
+mod users;
 mod value;
 
 pub use accepted::Accepted;
 pub use choice::{
-    AppendFsync, EvictionPolicy, LogFormat, LogLevel, ProtectedAction, SignalFlags, Supervised, Word,
+    AppendFsync, EvictionPolicy, LogFormat, LogLevel, NewUserChannels, ProtectedAction, SignalFlags,
+    Supervised, Word,
 };
 pub use compound::{
     KeyspaceEvents, OomScores, OutputLimit, OutputLimits, SavePoint, Upstream, WorkerThreads,
@@ -30,6 +32,7 @@ pub use error::{CANNOT_BIND, ConfigError, DirectivePlace};
 pub use live::{Caller, Changed, Config, Refusal};
 pub use load::{Invocation, Loaded, parse_config_text};
 pub use options::{OptionSpec, find, specs};
-pub use settings::{RenamedCommand, Settings};
+pub use settings::{RenamedCommand, Settings, UserDirective};
 pub use spec::Changeable;
+pub use users::{read_users_file, write_users_file};
 pub use value::{MemoryOrPercent, Secret};

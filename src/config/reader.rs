@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, DirectivePlace};
 use super::options::{OptionSpec, find, specs};
-use super::settings::{RenamedCommand, Settings};
+use super::settings::{RenamedCommand, Settings, UserDirective};
 use crate::text::{glob_match, quoted, split_words};
 
 /// How deep files may include each other.
@@ -157,8 +157,8 @@ impl Reader {
             (b"rename-command", [from, to]) => {
                 self.settings.renamed_commands.push(RenamedCommand { from: from.clone(), to: to.clone() });
             }
-            (b"user", [_, ..]) => {
-                self.warn("'user' lines have no effect: there are no users beside the default one yet.");
+            (b"user", [name, rules @ ..]) => {
+                self.settings.users.push(UserDirective { name: name.clone(), rules: rules.to_vec() });
             }
             (b"loadmodule", [_, ..]) => self.warn("'loadmodule' lines have no effect: there are no modules."),
             (b"sentinel", _) => return Err("sentinel directive while not in sentinel mode".to_owned()),
@@ -285,8 +285,13 @@ mod tests {
         let renamed = |from: &str, to: &str| RenamedCommand { from: from.into(), to: to.into() };
         assert_eq!(settings.renamed_commands, [renamed("CONFIG", ""), renamed("get", "fetch")]);
         let mut reader = Reader::new();
-        reader.read_text(b"user a on\nuser b off\nloadmodule x.so", None).unwrap();
-        assert_eq!(reader.finish().1.len(), 2);
+        reader.read_text(b"user a on \">x y\"\nuser b\nloadmodule x.so", None).unwrap();
+        let (settings, warnings) = reader.finish();
+        assert_eq!(warnings.len(), 1);
+        let rules = vec![b"on".to_vec(), b">x y".to_vec()];
+        let users =
+            [("a", rules), ("b", vec![])].map(|(name, rules)| UserDirective { name: name.into(), rules });
+        assert_eq!(settings.users, users);
     }
 
     #[test]

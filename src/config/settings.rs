@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use super::accepted::Accepted;
-use super::choice::{AppendFsync, EvictionPolicy, LogFormat, LogLevel, ProtectedAction, Supervised};
+use super::choice::{
+    AppendFsync, EvictionPolicy, LogFormat, LogLevel, NewUserChannels, ProtectedAction, Supervised,
+};
 use super::compound::{KeyspaceEvents, OutputLimit, OutputLimits, SavePoint, WorkerThreads};
 use super::spec::options;
 use super::value::{MemoryOrPercent, Secret, int, int_clamped, memory, octal};
@@ -23,6 +25,15 @@ pub struct RenamedCommand {
     pub to: Vec<u8>,
 }
 
+/// A `user` line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UserDirective {
+    /// The user's name.
+    pub name: Vec<u8>,
+    /// The rules, word for word.
+    pub rules: Vec<Vec<u8>>,
+}
+
 options! {
     /// The value of every option at one moment.
     ///
@@ -31,6 +42,8 @@ options! {
     struct Settings {
         /// What `rename-command` lines ask for, in their order.
         renamed_commands: Vec<RenamedCommand> = Vec::new();
+        /// The `user` lines, in their order.
+        users: Vec<UserDirective> = Vec::new();
         /// Options that are known but have no effect.
         accepted: Accepted = Accepted::default();
     }
@@ -192,6 +205,10 @@ options! {
     section "Security", None => {
         /// The password that clients must give with AUTH or HELLO; empty asks for none.
         "requirepass" => requirepass: Secret = Secret::default(), Live + Secret;
+        /// The file of users; empty is none. A relative path begins at `dir`.
+        "aclfile" => aclfile: String = String::new(), Fixed;
+        /// The channels that new users may use: all, or none.
+        "acl-pubsub-default" => acl_pubsub_default: NewUserChannels = NewUserChannels::None, Live;
         /// The most entries of ACL LOG; the oldest go first.
         "acllog-max-len" => acllog_max_len: u64 [int(0, I64)] = 128, Live;
         /// Who may use DEBUG.

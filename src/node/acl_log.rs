@@ -15,9 +15,11 @@ pub struct AclEntry {
     pub id: u64,
     /// How often it happened.
     pub count: u64,
-    /// Whether it happened inside a transaction, in Redis's words.
+    /// What was denied, in Redis's words: `auth`, `command`, `key` or `channel`.
+    pub reason: &'static str,
+    /// Where the command stood, in Redis's words: `toplevel`, `multi` or `lua`.
     pub context: &'static str,
-    /// The command's name as it was sent.
+    /// The name of the command, key or channel.
     pub object: Vec<u8>,
     /// The user's name, clipped.
     pub user: Vec<u8>,
@@ -44,7 +46,8 @@ impl AclLog {
     pub fn add(&mut self, new: AclEntry, capacity: usize) {
         let same = self.entries.iter().take(SAME_AMONG).position(|old| {
             new.last.ms_since(old.last) <= SAME_WITHIN_MS
-                && (old.context, &old.object, &old.user) == (new.context, &new.object, &new.user)
+                && (old.reason, old.context) == (new.reason, new.context)
+                && (&old.object, &old.user) == (&new.object, &new.user)
         });
         if let Some(mut old) = same.and_then(|at| self.entries.remove(at)) {
             (old.count, old.client, old.updated, old.last) =

@@ -11,6 +11,7 @@
 use super::handle::{ClientHandle, Kill, state};
 use super::running::Inside;
 use super::transaction::{Multi, Watched, WatchedItem};
+use super::users::{Rights, User, Users};
 use crate::engine::{DurabilityState, Engine, NotNow, Phase};
 use crate::env::Instant;
 use crate::env::memory::class_bytes;
@@ -79,6 +80,8 @@ pub struct Client<C: 'static> {
     pub db: usize,
     /// Whether it has authenticated, or need not.
     pub authenticated: bool,
+    /// What it may do.
+    pub rights: Rights,
     /// The open transaction.
     pub multi: Option<Multi<C>>,
     /// Watched keys.
@@ -120,12 +123,13 @@ pub struct Client<C: 'static> {
 }
 
 impl<C> Client<C> {
-    /// A fresh client.
-    pub fn new(handle: Arc<ClientHandle>, authenticated: bool) -> Self {
+    /// A fresh client, which is the user `default`.
+    pub fn new(handle: Arc<ClientHandle>, users: &Users) -> Self {
         Self {
             handle,
             db: 0,
-            authenticated,
+            authenticated: users.is_open(),
+            rights: Rights::of(users, Arc::clone(users.default_user())),
             multi: None,
             watched: Vec::new(),
             watcher: Watcher::default(),
@@ -172,6 +176,12 @@ impl<C> Client<C> {
         if self.multi.is_none() {
             self.caching_given = false;
         }
+    }
+
+    /// Makes it a client of a user.
+    pub fn become_user(&mut self, users: &Users, user: Arc<User>) {
+        self.handle.names.lock().user = user.name().to_vec();
+        self.rights = Rights::of(users, user);
     }
 
     /// Changes the database.

@@ -17,6 +17,12 @@ pub struct Counts {
     pub evicted_clients: AtomicU64,
     /// Wrong passwords and unknown users.
     pub auth_failures: AtomicU64,
+    /// Commands that a user may not run.
+    pub denied_commands: AtomicU64,
+    /// Commands with a key that their user may not use.
+    pub denied_keys: AtomicU64,
+    /// Commands with a channel that their user may not use.
+    pub denied_channels: AtomicU64,
     /// Clients closed because they did not read their replies.
     pub output_limit_disconnections: AtomicU64,
     /// Clients closed because their unprocessed input exceeded `client-query-buffer-limit`.

@@ -1,6 +1,6 @@
 //! What a server knows apart from its commands: its clients and what they wait for, statistics, the slow log, the
-//! latency monitor, MONITOR's clients, subscribers and messages, clients that cache, what was refused to users, pauses,
-//! and the request to end.
+//! latency monitor, MONITOR's clients, subscribers and messages, clients that cache, users and what was refused to
+//! them, pauses, and the request to end.
 //!
 //! The rooms above decide what a command is. Clients and server are generic over commands and their table, and only
 //! hold references to them.
@@ -33,6 +33,7 @@ mod stats;
 mod subscriptions;
 mod tracking;
 mod transaction;
+mod users;
 
 pub use acl_log::{AclEntry, AclLog};
 pub use caching::{Caching, CachingMode};
@@ -55,3 +56,4 @@ pub use stats::{Histogram, OCTAVES, WorkerStats, octave_micros};
 pub use subscriptions::ChannelKind;
 pub use tracking::{PARTS as TRACKING_PARTS, Tracking, TrackingRequest};
 pub use transaction::{Multi, Watched, WatchedItem};
+pub use users::{DEFAULT_USER, Rights, User, UserChange, Users};

@@ -15,6 +15,7 @@ use super::running::RunningScripts;
 use super::shutdown::Shutdown;
 use super::stats::{Histogram, WorkerStats};
 use super::tracking::TrackingRequest;
+use super::users::Users;
 use crate::config::{Changed, Config, Refusal, Settings};
 use crate::engine::{AtCommit, Engine, Listener};
 use crate::env::{Instant, Random};
@@ -63,6 +64,8 @@ pub struct Server<R: 'static> {
     pub command_logs: CommandLogs,
     /// HOTKEYS.
     pub hot_keys: HotKeys,
+    /// The users.
+    pub users: Box<Users>,
     /// What was refused to users.
     pub acl_log: Mutex<AclLog>,
     /// Slow events of the latency monitor.
@@ -135,6 +138,7 @@ impl<R> Server<R> {
             command_holds: (0..commands).map(|_| OnceLock::new()).collect(),
             command_logs: CommandLogs::default(),
             hot_keys: HotKeys::default(),
+            users: Box::new(Users::new(commands)),
             acl_log: Mutex::default(),
             latency,
             pause: Pause::default(),
@@ -165,6 +169,7 @@ impl<R> Server<R> {
         ] {
             self.command_logs.of(kind).lock().set_capacity(capacity);
         }
+        self.users.configure(settings.requirepass.as_bytes());
         self.notifications.choose(settings.notify_keyspace_events);
         self.engine.listeners.wants_changed();
     }
@@ -231,6 +236,9 @@ impl<R> Server<R> {
             &counts.rejected_connections,
             &counts.evicted_clients,
             &counts.auth_failures,
+            &counts.denied_commands,
+            &counts.denied_keys,
+            &counts.denied_channels,
             &counts.output_limit_disconnections,
             &counts.query_limit_disconnections,
             &statistics.expired_keys,

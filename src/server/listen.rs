@@ -298,7 +298,7 @@ impl Doorkeeper {
         let settings = self.server.config.snapshot();
         let Some(seat) = self.seat(&settings, &mut stream) else { return };
         let is_stranger = !peer.ip().to_canonical().is_loopback();
-        if settings.protected_mode && settings.requirepass.is_empty() && is_stranger {
+        if settings.protected_mode && self.server.users.is_open() && is_stranger {
             self.server.counts.rejected_connections.fetch_add(1, Relaxed);
             let _ = stream.write(DENIED);
             return;

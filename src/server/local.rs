@@ -90,7 +90,7 @@ impl Local {
 
     /// Whether clients need no password.
     pub(super) fn is_open(&self) -> bool {
-        self.worker.borrow().settings.requirepass.is_empty()
+        self.server.users.is_open()
     }
 
     /// Takes note of the limit for what a client does not read, which depends on the client's class.

@@ -120,8 +120,7 @@ fn open(local: &Rc<Local>, accepted: Accepted, seat: Seat) -> io::Result<()> {
     if server.shutdown.is_requested() {
         handle.kill(Kill::Now);
     }
-    let is_open = server.config.snapshot().requirepass.is_empty();
-    let client = Client::new(handle, is_open);
+    let client = Client::new(handle, &server.users);
     let connection = Connection::new(read, write, client, Rc::clone(local), seat);
     local.connected();
     tokio::task::spawn_local(connection.serve());

@@ -9,7 +9,8 @@ use crate::command::fail::{DB_RANGE, OUT_OF_MEMORY};
 use crate::command::record::fits;
 use crate::command::transactions::watches_hold;
 use crate::command::{
-    Client, Command, Cx, Fail, Multi, Server, counts_lookups, flag, has_function, held_up, is_write,
+    Client, Command, Cx, Fail, Multi, Server, check_rights, counts_lookups, flag, has_function, held_up,
+    is_write,
 };
 use crate::engine::{Engine, NotNow, Reach, StaleKeys, Tx, UnitOfWork, VIEW_DB};
 use crate::node::{MonitorLines, Queue, Queued, Watched, forget_watched};
@@ -267,6 +268,10 @@ impl Run<'_> {
     fn replay_or_run(&mut self, tx: &mut Tx<'_>) -> Result<(), Fail> {
         let db = self.db;
         let token = if self.all_or_nothing { Token::of(self.queue, db) } else { None };
+        if token.is_some() {
+            // Its reply may be that of an earlier transaction, of whose commands none is run again.
+            self.check_all_rights()?;
+        }
         if let Some(token) = &token
             && let Some(left) = token.replay(tx, db, self.out)?
         {
@@ -290,6 +295,14 @@ impl Run<'_> {
             _ => Ok(()),
         });
         remembered.inspect_err(|_| self.take_back(tx))
+    }
+
+    /// Refuses a transaction of which the client's user may not run every command.
+    fn check_all_rights(&mut self) -> Result<(), Fail> {
+        let Self { worker, client, server, calls, .. } = self;
+        let mut denied =
+            calls.iter().map(|call| check_rights(server, &worker.settings, client, call.command, call.args));
+        denied.find_map(Result::err).map_or(Ok(()), |fail| Err(fail.discards()))
     }
 
     /// Undoes the effects of the commands and removes their replies.

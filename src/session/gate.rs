@@ -6,7 +6,7 @@ use super::worker::Worker;
 use crate::command::fail::{LOADING, OUT_OF_MEMORY};
 use crate::command::record::record_bytes;
 use crate::command::{
-    Client, Command, Fail, Multi, Server, check_checkpoint, declares_no_writes, flag, is_write,
+    Client, Command, Fail, Multi, Server, check_checkpoint, check_rights, declares_no_writes, flag, is_write,
 };
 use crate::config::Settings;
 use crate::engine::{Engine, NotNow, Phase};
@@ -96,8 +96,34 @@ fn check_slowly(engine: &Engine, locked: &Locked<'_>, command: &Command) -> Resu
     }
 }
 
+/// Whether the client may run the command, and the open transaction may contain it.
+#[inline]
+fn check_client(
+    server: &Server,
+    settings: &Settings,
+    client: &mut Client,
+    command: &Command,
+    args: &[&[u8]],
+) -> Result<(), Fail> {
+    if command.has(flag::PROTECTED) && !settings.enable_debug_command.allows(client.handle.is_local()) {
+        return Err(NO_DEBUG);
+    }
+    if !client.authenticated && !command.has(flag::NO_AUTH) && !server.users.is_open() {
+        return Err(Fail::new("NOAUTH Authentication required."));
+    }
+    if let Some(multi) = &client.multi {
+        check_queued(multi, command)?;
+    }
+    check_rights(server, settings, client, command, args)?;
+    if let Some(multi) = &client.multi {
+        check_bodies(multi, command, args, settings)?;
+    }
+    Ok(())
+}
+
 /// Whether the command may run now (or be queued). The order is Redis's: protected commands, authentication, the rules
-/// of the open transaction, MONITOR, memory, the state of log and checkpoints, subscriptions, the state of the server.
+/// of the open transaction, those of the user, MONITOR, memory, the state of log and checkpoints, subscriptions, the
+/// state of the server.
 pub(super) fn check(
     worker: &mut Worker,
     client: &mut Client,
@@ -106,16 +132,7 @@ pub(super) fn check(
 ) -> Result<Verdict, Fail> {
     let server = &*worker.server;
     let settings = &*worker.settings;
-    if command.has(flag::PROTECTED) && !settings.enable_debug_command.allows(client.handle.is_local()) {
-        return Err(NO_DEBUG);
-    }
-    if !client.authenticated && !command.has(flag::NO_AUTH) && !settings.requirepass.is_empty() {
-        return Err(Fail::new("NOAUTH Authentication required."));
-    }
-    if let Some(multi) = &client.multi {
-        check_queued(multi, command)?;
-        check_bodies(multi, command, args, settings)?;
-    }
+    check_client(server, settings, client, command, args)?;
     if client.handle.monitor.load(Relaxed) && command.has(flag::READONLY | flag::WRITE | flag::MAY_REPLICATE)
     {
         // Redis counts a client of MONITOR among the replicas.

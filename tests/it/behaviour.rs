@@ -31,7 +31,7 @@ macro_rules! scripts {
 }
 
 scripts! {
-    bitmaps client command config connection dump errors eviction expire functions geo hashes hyperloglog items keys libraries lists newer_connection newer_hashes newer_lists newer_server newer_sets newer_streams newer_strings newer_zsets notifications protocol pubsub scan scripting server sets sort streams strings transactions zsets
+    acl bitmaps client command config connection dump errors eviction expire functions geo hashes hyperloglog items keys libraries lists newer_connection newer_hashes newer_lists newer_server newer_sets newer_streams newer_strings newer_zsets notifications protocol pubsub scan scripting server sets sort streams strings transactions zsets
 }
 
 #[test]

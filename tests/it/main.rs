@@ -66,6 +66,7 @@ mod switching;
 mod tracking;
 mod transfers;
 mod usage;
+mod users;
 mod views;
 mod writers;
 mod zset_waiting;

@@ -17,6 +17,7 @@ const ROOMS: &[(&str, u8)] = &[
     ("config", 0),
     ("env", 0),
     ("text", 0),
+    ("acl", 1),
     ("value", 1),
     ("item", 1),
     ("resp", 1),

@@ -56,7 +56,9 @@ pub(super) fn stats(report: &mut Report<'_>) {
     report
         .line("client_output_buffer_limit_disconnections", counts.output_limit_disconnections.load(Relaxed));
     report.line("acl_access_denied_auth", counts.auth_failures.load(Relaxed));
-    report.constant("acl_access_denied_cmd:0 acl_access_denied_key:0 acl_access_denied_channel:0");
+    report.line("acl_access_denied_cmd", counts.denied_commands.load(Relaxed));
+    report.line("acl_access_denied_key", counts.denied_keys.load(Relaxed));
+    report.line("acl_access_denied_channel", counts.denied_channels.load(Relaxed));
 }
 
 /// All commands with statistics of their own, by name.

@@ -1,5 +1,6 @@
 //! What a script reaches: commands, as parts of the transaction that the script is.
 
+use super::super::acl::{Standing, check_standing, has_rights};
 use super::super::record::fits;
 use super::super::{
     Client, Command, Cx, Fail, Server, check_checkpoint, counts_lookups, fail, flag, is_write,
@@ -265,6 +266,10 @@ impl<'h, 't> ScriptHost<'h, 't> {
 
     /// Whether the script may call the command now.
     fn check(&mut self, command: &Command, args: &[&[u8]]) -> Result<(), Fail> {
+        if !self.client.rights.are_unlimited(&self.server.users) {
+            let call = (command, args);
+            check_standing(self.server, self.settings, self.client, call, Standing::InScript)?;
+        }
         // What a script publishes goes out at the commit.
         if self.tx.undoable() && !command.is_undoable() && !command.has(flag::PUBSUB) {
             let name = &command.full_name;
@@ -402,8 +407,8 @@ impl Host for ScriptHost<'_, '_> {
     }
 
     fn may_call(&mut self, args: &[&[u8]]) -> Option<bool> {
-        // There are no users but the one who may do everything.
-        self.server.registry.lookup(args).ok().map(|_| true)
+        let command = self.server.registry.lookup(args).ok()?;
+        Some(has_rights(self.server, self.client, command, args))
     }
 
     fn log(&mut self, level: LogLevel, text: &[u8]) {

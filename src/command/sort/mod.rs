@@ -6,7 +6,7 @@ mod order;
 mod pattern;
 
 use super::spec::*;
-use super::{Cx, Fail, Outcome, fail};
+use super::{Cx, Fail, Outcome, acl, fail};
 use crate::config::Settings;
 use crate::effect::{Effect, ListChange};
 use crate::engine::{Classes, EFFECT_BYTES, Tx};
@@ -69,7 +69,7 @@ pub(super) static COMMANDS: &[Spec] = &[
 
 /// Whether a call reads keys whose names contain elements.
 fn reaches_others(args: &[&[u8]]) -> bool {
-    SortOptions::parse(args, true).is_ok_and(|options| options.reaches_others())
+    SortOptions::parse(args, true, false).is_ok_and(|options| options.reaches_others())
 }
 
 fn sort(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -109,7 +109,8 @@ fn elements_of<'t>(entry: &'t Entry, options: &SortOptions<'_>) -> Option<Vec<Co
 }
 
 fn run(cx: &mut Cx<'_, '_>, args: &[&[u8]], may_store: bool) -> Outcome {
-    let mut options = SortOptions::parse(args, may_store)?;
+    let named_only = !acl::may_read_every_key(cx, args);
+    let mut options = SortOptions::parse(args, may_store, named_only)?;
     let tx: &Tx<'_> = cx.tx;
     let entry = tx.entry(args[1]);
     if options.store.is_some() && entry.is_some_and(|entry| entry.value().set().is_some()) {

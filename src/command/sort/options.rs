@@ -17,7 +17,9 @@ pub(super) struct SortOptions<'a> {
 }
 
 impl<'a> SortOptions<'a> {
-    pub(super) fn parse(args: &[&'a [u8]], may_store: bool) -> Result<Self, Fail> {
+    /// Reads the options. `named_only`: the client's user may not read all keys, so it may read no key that a pattern
+    /// makes.
+    pub(super) fn parse(args: &[&'a [u8]], may_store: bool, named_only: bool) -> Result<Self, Fail> {
         let mut options = Self::default();
         let mut rest = args.get(2..).unwrap_or_default();
         while let [word, values @ ..] = rest {
@@ -45,10 +47,20 @@ impl<'a> SortOptions<'a> {
                 [pattern, behind @ ..] if eq(word, "by") => {
                     // As in Redis, one BY without `*` switches the ordering off, even if another BY follows.
                     options.unordered |= !pattern.contains(&b'*');
+                    if named_only && pattern.contains(&b'*') {
+                        return Err(Fail::new(
+                            "ERR BY option of SORT denied due to insufficient ACL permissions.",
+                        ));
+                    }
                     options.by = Some(pattern);
                     behind
                 }
                 [pattern, behind @ ..] if eq(word, "get") => {
+                    if named_only {
+                        return Err(Fail::new(
+                            "ERR GET option of SORT denied due to insufficient ACL permissions.",
+                        ));
+                    }
                     options.get.push(pattern);
                     behind
                 }

@@ -14,11 +14,12 @@ use crate::engine::{Classes, LocalTable, VIEW_DB};
 use crate::item::{ItemError, ItemKeys, ItemLimits, ItemRef};
 use crate::ops::{self, At, OpError, Write, Written};
 
-/// Runs a command. Keys that are views of items are read and changed as items; a command that would write to a change
-/// stream is refused. Inlined into the caller that makes nearly all calls.
+/// Runs a command, if the client's user may run it. Keys that are views of items are read and changed as items; a
+/// command that would write to a change stream is refused. Inlined into the caller that makes nearly all calls.
 #[inline(always)]
 #[allow(clippy::inline_always)]
 pub fn run(command: &Command, cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
+    super::acl::check_running(cx, command, args)?;
     super::changes::guard(command, cx, args)?;
     if cx.tx.is_heard(Classes::MISSED) {
         cx.tx.set_tells_misses(counts_lookups(command));

@@ -22,7 +22,10 @@ impl Late {
     fn of(h: &Harness) -> Self {
         let now = h.server.engine.clock.instant();
         let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
-        Self { worker: Worker::new(Arc::clone(&h.server), 1), client: Client::new(Arc::new(handle), true) }
+        Self {
+            worker: Worker::new(Arc::clone(&h.server), 1),
+            client: Client::new(Arc::new(handle), &h.server.users),
+        }
     }
 
     /// The reply to a line; `None` if the command is postponed.

@@ -264,7 +264,7 @@ fn waiting(h: &Harness, words: &[&[u8]]) -> std::sync::Arc<Parked> {
     let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
     let handle = std::sync::Arc::new(handle);
     h.server.clients.lock().insert(99, std::sync::Arc::clone(&handle));
-    let mut client = Client::new(handle, true);
+    let mut client = Client::new(handle, &h.server.users);
     let hash = engine.store.hash(b"w");
     engine.store.watch(0, b"w", hash, &client.watcher);
     let key = b"w"[..].into();

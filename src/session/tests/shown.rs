@@ -48,7 +48,7 @@ impl Logged {
         let id = self.server.next_client_id();
         let address = || "127.0.0.1:1".to_owned();
         let now = self.server.engine.clock.instant();
-        Client::new(Arc::new(ClientHandle::new(id, address(), address(), false, now)), true)
+        Client::new(Arc::new(ClientHandle::new(id, address(), address(), false, now)), &self.server.users)
     }
 
     /// Runs lines as one batch; tells whether the replies must wait for the log.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 fn wait(h: &Harness, id: u64, line: &str) -> Arc<Parked> {
     let now = h.server.engine.clock.instant();
     let handle = ClientHandle::new(id, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
-    let mut client = Client::new(Arc::new(handle), true);
+    let mut client = Client::new(Arc::new(handle), &h.server.users);
     let mut request = args_of(line);
     let mut batch = Batch::new();
     Decoder::new().decode(&mut request, &InputLimits::default(), &mut batch, 1).unwrap();
@@ -128,7 +128,7 @@ fn a_change_that_comes_before_the_client_is_parked_is_not_missed() {
     h.run("XGROUP CREATE s g $ MKSTREAM");
     let now = h.server.engine.clock.instant();
     let handle = ClientHandle::new(99, "127.0.0.1:1".to_owned(), "127.0.0.1:2".to_owned(), true, now);
-    let mut client = Client::new(Arc::new(handle), true);
+    let mut client = Client::new(Arc::new(handle), &h.server.users);
     let mut request = args_of("XREADGROUP GROUP g me BLOCK 0 STREAMS t s s > > >");
     h.run("XGROUP CREATE t g $ MKSTREAM");
     let mut batch = Batch::new();

@@ -10,8 +10,6 @@ use std::path::Path;
 
 /// Commands that differ, and how; a longer list of differences is above the table.
 const DIFFERS: &[(&[&str], &str)] = &[
-    (&["acl|setuser", "acl|load", "acl|save"], "refused: there is only the user `default`"),
-    (&["acl|deluser"], "there is only the user `default`, which cannot be deleted"),
     (&["script|debug"], "YES and SYNC are refused: there is no debugger"),
     (&["replicaof", "slaveof"], "only NO ONE: there is no replication"),
     (&["wait"], "answers 0: there are no replicas"),

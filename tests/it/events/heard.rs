@@ -118,5 +118,5 @@ impl Ours {
 fn client(server: &Server) -> Client {
     let (id, address) = (server.next_client_id(), "127.0.0.1:1".to_owned());
     let now = server.engine.clock.instant();
-    Client::new(Arc::new(ClientHandle::new(id, address.clone(), address, false, now)), true)
+    Client::new(Arc::new(ClientHandle::new(id, address.clone(), address, false, now)), &server.users)
 }

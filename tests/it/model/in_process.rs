@@ -92,7 +92,7 @@ fn connected(server: &Server, clients: usize) -> Vec<Client> {
     let connect = |n| {
         let address = format!("127.0.0.1:{n}");
         let handle = ClientHandle::new(server.next_client_id(), address.clone(), address, false, now);
-        Client::new(Arc::new(handle), true)
+        Client::new(Arc::new(handle), &server.users)
     };
     (0..clients).map(connect).collect()
 }

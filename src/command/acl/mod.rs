@@ -1,12 +1,28 @@
-//! ACL: there is one user, `default`. It may run every command; if there is a password, only after AUTH.
+//! ACL: users, what they may do, and what was refused to them.
 
-use super::acl_log::log;
+mod files;
+mod log;
+mod names;
+mod rights;
+#[cfg(test)]
+mod tests;
+mod users;
+
+pub(super) use files::config_lines;
+pub use files::load_users;
+pub(super) use log::note_auth;
+pub use rights::check_rights;
+pub(super) use rights::{Standing, check_running, check_standing, has_rights, may_read_every_key};
+pub(super) use users::subscribed;
+
 use super::introspect::categories;
 use super::spec::*;
 use super::{Cx, Fail, Outcome, help::help, parse_int};
-use crate::config::Settings;
 use crate::env::Random;
-use sha2::{Digest, Sha256};
+use files::{load, save};
+use log::log;
+use names::CATEGORIES;
+use users::{deluser, getuser, list, setuser, users, whoami};
 
 const OWN: u64 = flag::NOSCRIPT | flag::LOADING | flag::STALE;
 const ADMIN: u64 = OWN | flag::ADMIN;
@@ -69,7 +85,7 @@ static SUBS: &[Spec] = &[
         "load",
         2,
         ADMIN,
-        no_file,
+        load,
         "6.0.0",
         "O(N). Where N is the number of configured users.",
         "Reads the file of users.",
@@ -89,7 +105,7 @@ static SUBS: &[Spec] = &[
         "save",
         2,
         ADMIN,
-        no_file,
+        save,
         "6.0.0",
         "O(N). Where N is the number of configured users.",
         "Writes the file of users.",
@@ -144,33 +160,6 @@ static MODULE: &[Spec] = &[
     .tips(&["nondeterministic_output_order"]),
 ];
 
-/// The ACL categories of Redis in its order, then those of items and tables.
-const CATEGORIES: &[&str] = &[
-    "keyspace",
-    "read",
-    "write",
-    "set",
-    "sortedset",
-    "list",
-    "hash",
-    "string",
-    "bitmap",
-    "hyperloglog",
-    "geo",
-    "stream",
-    "pubsub",
-    "admin",
-    "fast",
-    "slow",
-    "blocking",
-    "dangerous",
-    "connection",
-    "transaction",
-    "scripting",
-    "item",
-    "table",
-];
-
 fn modules(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
     cx.out.array(0);
     Ok(())
@@ -208,61 +197,6 @@ fn cat(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-/// The password as ACL shows it: its SHA-256 in hexadecimal digits; `None` if there is no password.
-fn password_hash(settings: &Settings) -> Option<String> {
-    let password = settings.requirepass.as_bytes();
-    if password.is_empty() {
-        return None;
-    }
-    let digest = Sha256::digest(password);
-    Some(digest.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}")))
-}
-
-fn list(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    let password = password_hash(cx.settings).map_or_else(|| "nopass".to_owned(), |hash| format!("#{hash}"));
-    cx.out.array(1);
-    cx.out.bulk(format!("user default on {password} ~* &* +@all").as_bytes());
-    Ok(())
-}
-
-fn users(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.array(1);
-    cx.out.bulk(b"default");
-    Ok(())
-}
-
-fn whoami(cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    cx.out.bulk(&cx.client.handle.names.lock().user);
-    Ok(())
-}
-
-fn getuser(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    if args[2] != b"default" {
-        cx.out.null();
-        return Ok(());
-    }
-    let password = password_hash(cx.settings);
-    cx.out.map(6);
-    cx.out.bulk(b"flags");
-    cx.out.set(1 + usize::from(password.is_none()));
-    cx.out.bulk(b"on");
-    if password.is_none() {
-        cx.out.bulk(b"nopass");
-    }
-    cx.out.bulk(b"passwords");
-    cx.out.array(usize::from(password.is_some()));
-    if let Some(hash) = password {
-        cx.out.bulk(hash.as_bytes());
-    }
-    for (name, rules) in [("commands", "+@all"), ("keys", "~*"), ("channels", "&*")] {
-        cx.out.bulk(name.as_bytes());
-        cx.out.bulk(rules.as_bytes());
-    }
-    cx.out.bulk(b"selectors");
-    cx.out.array(0);
-    Ok(())
-}
-
 fn genpass(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     let bits = match &args[2..] {
         [] => 256,
@@ -284,36 +218,19 @@ fn genpass(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
     Ok(())
 }
 
-fn deluser(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    if args[2..].contains(&&b"default"[..]) {
-        return Err(Fail::new("ERR The 'default' user cannot be removed"));
-    }
-    cx.out.int(0);
-    Ok(())
-}
-
-fn setuser(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    Err(Fail::new(
-        "ERR users are not supported yet: there is the default user only, whose password is the option requirepass",
-    ))
-}
-
 fn dryrun(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
-    if args[2] != b"default" {
-        return Err(Fail::about("ERR User '", args[2], "' not found"));
-    }
-    let Ok(command) = cx.server.registry.lookup(&args[3..]) else {
+    let (name, call) = (args[2], &args[3..]);
+    let Some(user) = cx.server.users.get(name) else {
+        return Err(Fail::about("ERR User '", name, "' not found"));
+    };
+    let Ok(command) = cx.server.registry.lookup(call) else {
         return Err(Fail::about("ERR Command '", args[3], "' not found"));
     };
-    command.check_arity(args.len() - 3)?;
-    cx.out.ok();
+    command.check_arity(call.len())?;
+    let tables = &cx.tx.engine().tables;
+    match rights::refusal(tables, &user.rules(), cx.client.db, (command, call), None) {
+        None => cx.out.ok(),
+        Some(refusal) => cx.out.bulk(&refusal.shown()),
+    }
     Ok(())
-}
-
-fn no_file(_cx: &mut Cx<'_, '_>, _args: &[&[u8]]) -> Outcome {
-    Err(Fail::new(
-        "ERR This Redis instance is not configured to use an ACL file. You may want to specify users via the ACL SETUSER \
-         command and then issue a CONFIG REWRITE (assuming you have a Redis configuration file set) in order to store users in \
-         the Redis configuration.",
-    ))
 }

@@ -1,28 +1,17 @@
-//! ACL LOG: the refused attempts to authenticate. There are no ACL rules, so nothing else is refused to a user.
+//! ACL LOG: what was refused to users.
 
-use super::{Cx, Fail, Outcome, client_list, eq, parse_int};
-use crate::node::{AclEntry, command_log};
+use super::super::{Cx, Fail, Outcome, eq, parse_int};
+use super::rights::{Refused, Standing, enter};
+use crate::node::AclEntry;
 
 /// The number of entries that are shown if the request names none.
 const SHOWN: i64 = 10;
 
 /// Enters in the log that the current command failed to authenticate as `user`.
 #[cold]
-pub(super) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
-    let now = cx.tx.now();
-    let entry = AclEntry {
-        id: 0,
-        count: 1,
-        context: if cx.client.in_exec { "multi" } else { "toplevel" },
-        object: command.to_vec(),
-        user: command_log::clip_arg(user),
-        client: client_list::short_line(cx.server, &cx.client.handle),
-        created: now,
-        updated: now,
-        last: cx.server.engine.clock.instant(),
-    };
-    let capacity = usize::try_from(cx.settings.acllog_max_len).unwrap_or(usize::MAX);
-    cx.server.acl_log.lock().add(entry, capacity);
+pub(in crate::command) fn note_auth(cx: &Cx<'_, '_>, command: &[u8], user: &[u8]) {
+    let entry = Refused { reason: "auth", standing: Standing::Alone, object: command, user: Some(user) };
+    enter(cx.server, cx.settings, cx.client, entry);
 }
 
 pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
@@ -47,7 +36,7 @@ pub(super) fn log(cx: &mut Cx<'_, '_>, args: &[&[u8]]) -> Outcome {
         cx.out.bulk(b"count");
         cx.out.int(entry.count as i64);
         for (name, text) in [
-            ("reason", &b"auth"[..]),
+            ("reason", entry.reason.as_bytes()),
             ("context", entry.context.as_bytes()),
             ("object", &entry.object),
             ("username", &entry.user),
