@@ -292,11 +292,12 @@ fn takes_long(client: &Client, command: &Command, args: &[&[u8]]) -> bool {
     let Some(multi) = client.multi.as_ref().filter(|_| command.has(flag::SESSION)) else {
         return command.takes_long(args);
     };
-    // Neither scripts nor commands that may take long must take a worker for long, and in a transaction they cannot be
-    // moved any more.
+    // Neither scripts nor commands that go through much data must take a worker for long, and in a transaction they
+    // cannot be moved any more.
     multi.body_bytes > HEAVY_BYTES
         || multi.queue.commands().iter().any(|queued| {
-            queued.command.has(flag::SCRIPT | flag::LONG)
+            queued.command.has(flag::SCRIPT)
+                || queued.command.has(flag::LONG) && queued.command.has(flag::READONLY | flag::WRITE)
                 || queued.command.has(flag::SUBSCRIPTIONS)
                     && changes_many_subscriptions(client, queued.count_args())
         })

@@ -380,6 +380,11 @@ impl<'h, 't> ScriptHost<'h, 't> {
     }
 }
 
+/// Whether a call goes through so much data that it takes long.
+fn reads_much(command: &Command, args: &[&[u8]]) -> bool {
+    command.has(flag::READONLY | flag::WRITE) && command.takes_long(args)
+}
+
 /// Whether a command does what cannot be undone. What is published goes out at the commit.
 fn acts_for_good(command: &Command) -> bool {
     let acts =
@@ -398,7 +403,7 @@ impl Host for ScriptHost<'_, '_> {
                 Go::On
             }
             // It runs to its end once it has begun, so it must not begin where other clients wait.
-            Ok(command) if !self.client.has_own_thread && command.takes_long(args) => self.move_away(),
+            Ok(command) if !self.client.has_own_thread && reads_much(command, args) => self.move_away(),
             Ok(command) => match self.reach(command, args) {
                 Go::On => self.carry_out(command, args, out),
                 Go::Abandon => Go::Abandon,

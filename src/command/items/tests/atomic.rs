@@ -230,7 +230,7 @@ fn beside_keys(h: &mut Harness) -> Vec<String> {
 const BESIDE_KEYS: &str = "\
     acl cat | acl deluser u | acl dryrun default get k | acl genpass | acl getuser default | acl list | \
     acl load | acl log reset | acl save | acl setuser u on | acl users | acl whoami | auth default x | \
-    client caching yes | client getname | client getredir | client id | client info | client kill id 99 \
+    client caching yes | client capa redirect | client getname | client getredir | client id | client info | client kill id 99 \
     | client list | client no-evict on | client no-touch on | client pause 1000 | client reply off | \
     client setinfo lib-name x | client setname me | client tracking off | client trackinginfo | client \
     unblock 1 | client unpause | command count | commandlog get 1 slow | commandlog len slow | commandlog reset slow | command docs get | command getkeys get k | command \
